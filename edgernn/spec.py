@@ -1,0 +1,197 @@
+"""What a model is, beyond what its tensors already say.
+
+These frozen dataclasses are the contents of `edgernn.json`, which travels inside
+the .tflite (see `edgernn.bundle`).  Shapes, types and scales are in the tensors
+and are not said again here.  Unknown keys, and formats newer than `FORMAT`, are
+errors: an old reader must not half-understand a new model.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, Union
+
+from edgernn.errors import ModelError
+
+FORMAT = 1
+"""Version of the layout of edgernn.json that this code writes and reads."""
+
+
+@dataclass(frozen=True)
+class LogMelSpec:
+    """Audio frontend: integer log-mel energies (`edgernn.frontend.logmel`)."""
+
+    sample_rate_hz: int = 16000
+    """Samples per second, 8000 to 48000."""
+    window_ms: int = 30
+    """Length of the Hann window, milliseconds."""
+    hop_ms: int = 20
+    """Distance between frames, milliseconds; one step of the model per hop."""
+    mels: int = 40
+    """Features per frame."""
+    low_hz: int = 60
+    """Lower edge of the lowest mel filter, hertz."""
+    high_hz: int = 7600
+    """Upper edge of the highest mel filter, hertz; at most half the sample rate."""
+    kind: str = "logmel"
+
+
+@dataclass(frozen=True)
+class StandardizeSpec:
+    """Sensor frontend: (row - mean) / std, column by column."""
+
+    mean: tuple[float, ...]
+    """Mean of each column over the training set, in the sensor's own units."""
+    std: tuple[float, ...]
+    """Standard deviation of each column, in the sensor's own units; never 0."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns, or empty when the data had none."""
+    rate_hz: float = 0.0
+    """Rows per second; 0 when the data did not say."""
+    kind: str = "standardize"
+
+
+FrontendSpec = Union[LogMelSpec, StandardizeSpec]  # noqa: UP007 - typing.get_args reads it
+
+
+@dataclass(frozen=True)
+class StatePair:
+    """One state tensor: feed the bytes of `output` back as `input`."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """How scores become detections (`edgernn.detect`)."""
+
+    thresholds: Mapping[str, float]
+    """Smoothed score, 0 to 1, at which a label fires; labels left out never do."""
+    smoothing_ms: int = 100
+    """Length of the moving average over scores, milliseconds."""
+    hysteresis: float = 0.1
+    """How far below its threshold a score must fall before it may fire again."""
+    refractory_ms: int = 1000
+    """Milliseconds to stay silent after a detection."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything in edgernn.json."""
+
+    labels: tuple[str, ...]
+    """What each score means, in the order of the output tensor."""
+    frontend: FrontendSpec
+    states: tuple[StatePair, ...]
+    model_sha256: str
+    """SHA-256 of the FlatBuffer, hexadecimal: damage is found before it is run."""
+    input: str = "x"
+    """Name of the tensor that takes one frame of features."""
+    output: str = "scores"
+    """Name of the tensor that gives one score per label."""
+    profile: str = "int8x16"
+    """How it was quantized: int8, int8x16 or int16x8."""
+    detector: DetectorSpec | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Where the model comes from: versions, command, date, data and licences."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Measured accuracies, such as `int8_carry`, 0 to 1."""
+    format: int = FORMAT
+
+
+def to_json(spec: ModelSpec) -> str:
+    """Write a spec as JSON, two spaces to a level, keys in the order of the fields."""
+    return json.dumps(dataclasses.asdict(spec), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str | bytes, where: str = "edgernn.json") -> ModelSpec:
+    """Read what `to_json` wrote.
+
+    Raises
+    ------
+    ModelError
+        If it is not JSON, is of a newer format, has a key this version does not
+        know, lacks one it needs, or holds a value of another type.  `where` is
+        what the message calls it.
+    """
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise ModelError(f"{where} is not JSON ({problem}). "
+                         "Make the model again: edgernn quantize") from problem
+    found = tree.get("format") if isinstance(tree, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise ModelError(f"{where} has format {found}; this edgernn reads up to {FORMAT}. "
+                         "Update it: pip install --upgrade edgernn")
+    spec: ModelSpec = decode(ModelSpec, tree, where)
+    return spec
+
+
+T = TypeVar("T")
+
+
+def decode(kind: Any, tree: Any, where: str) -> Any:
+    """Turn plain JSON values into the dataclass or type `kind`, strictly.
+
+    `where` names the place in the document for the error message.
+    """
+    origin = typing.get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _decode_union(kind, tree, where)
+    if origin is tuple:
+        if not isinstance(tree, list):
+            raise _mismatch(where, "a list", tree)
+        item = typing.get_args(kind)[0]
+        return tuple(decode(item, value, f"{where}[{i}]") for i, value in enumerate(tree))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(tree, dict):
+            raise _mismatch(where, "an object", tree)
+        item = typing.get_args(kind)[1]
+        return {key: decode(item, value, f"{where}.{key}") for key, value in tree.items()}
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(kind, tree, where)
+    if kind is float and isinstance(tree, int) and not isinstance(tree, bool):
+        return float(tree)
+    # bool is an int to Python, but `true` is no number to a reader of JSON.
+    if not isinstance(tree, kind) or isinstance(tree, bool):
+        raise _mismatch(where, kind.__name__, tree)
+    return tree
+
+
+def _decode_union(kind: Any, tree: Any, where: str) -> Any:
+    options = [option for option in typing.get_args(kind) if option is not type(None)]
+    if tree is None and len(options) < len(typing.get_args(kind)):
+        return None
+    if len(options) == 1:
+        return decode(options[0], tree, where)
+    if not isinstance(tree, dict):
+        raise _mismatch(where, "an object", tree)
+    known = {option.kind: option for option in options}
+    if tree.get("kind") not in known:
+        raise _mismatch(f"{where}.kind", f"one of {', '.join(known)}", tree.get("kind"))
+    return decode(known[tree["kind"]], tree, where)
+
+
+def _decode_dataclass(kind: Any, tree: Any, where: str) -> Any:
+    if not isinstance(tree, dict):
+        raise _mismatch(where, "an object", tree)
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(tree) - set(hints))
+    if unknown:
+        raise ModelError(f"{where} has the unknown key {unknown[0]!r}; this edgernn knows "
+                         f"{', '.join(hints)}. Update it: pip install --upgrade edgernn")
+    values = {key: decode(hints[key], value, f"{where}.{key}") for key, value in tree.items()}
+    try:
+        return kind(**values)
+    except TypeError as problem:
+        raise ModelError(f"{where} lacks a key: {problem}. "
+                         "Make the model again: edgernn quantize") from problem
+
+
+def _mismatch(where: str, needed: str, found: Any) -> ModelError:
+    return ModelError(f"{where} is {found!r:.60}; {needed} was needed. "
+                      "Make the model again: edgernn quantize")

@@ -1,0 +1,75 @@
+"""The shape of a trained network, without its weights: what `train` hands to `quantize`.
+
+Layers are in the order of the data.  A recurrent layer returns a value for every
+frame; the last layer is a Dense with softmax, so every frame has scores.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgernn.errors import ModelError
+from edgernn.spec import DetectorSpec, FrontendSpec, decode
+
+FORMAT = 1
+"""Version of the layout of architecture.json."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer with weights (dropout and masking leave no trace in a step)."""
+
+    kind: str
+    """gru, lstm, simple_rnn, dense or layer_norm."""
+    units: int
+    """Outputs per frame."""
+    activation: str = ""
+    """Of a dense layer: linear, relu, tanh or softmax; of a cell: tanh."""
+    reset_after: bool = True
+    """GRU only: reset gate after the recurrent matmul (Keras 3 default, cuDNN) or before."""
+    epsilon: float = 1e-3
+    """LayerNorm only: added to the variance."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Contents of architecture.json in a run folder.
+
+    weights.npz beside it holds, per layer index i, Keras's own arrays:
+    ``i/kernel``, ``i/recurrent_kernel``, ``i/bias`` (gate order z r h in a GRU,
+    i f c o in an LSTM), or ``i/gamma``, ``i/beta``.
+    """
+
+    features: int
+    """Width of one frame."""
+    labels: tuple[str, ...]
+    frontend: FrontendSpec
+    layers: tuple[Layer, ...]
+    detector: DetectorSpec | None = None
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """As text, two spaces to a level."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> "Architecture":
+        """Read architecture.json.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, is not JSON, or says something this version does not know.
+        """
+        try:
+            tree: Any = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as problem:
+            raise ModelError(f"{path} is missing; a run folder written by `edgernn train` "
+                             "was needed. Train first: edgernn train DATA --out run/") from problem
+        except ValueError as problem:
+            raise ModelError(f"{path} is not JSON ({problem}). Train again: edgernn train") \
+                from problem
+        found: Architecture = decode(cls, tree, path.name)
+        return found
