@@ -1,0 +1,98 @@
+"""The range of every value in a step, measured on real frames fed as streams."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.train.cells.cell import Array
+from edgernn.train.network import Network
+from edgernn.train.reference import FloatModel, FloatOps
+from edgernn.train.stepper import final_scores
+
+Ranges = dict[str, tuple[float, float]]
+"""Smallest and largest value seen, by name."""
+
+
+class RangeOps(FloatOps):
+    """Float arithmetic that remembers the range of each result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ranges: Ranges = {}
+        self._limits: dict[tuple[str, str], float] = {}
+        self._names: dict[int, tuple[str, Array]] = {}
+
+    def enter(self, prefix: str, precision: str) -> None:
+        """Begin a layer: what `add` may be given comes from this layer alone."""
+        super().enter(prefix, precision)  # type: ignore[arg-type]
+        self._names.clear()
+
+    def keep(self, name: str, value: Array) -> Array:
+        """Widen the range of `name` by `value`."""
+        name = self.prefix + name
+        low, high = self.ranges.get(name, (0.0, 0.0))
+        self.ranges[name] = (min(low, float(value.min())), max(high, float(value.max())))
+        # The array is kept so that its id stays its own until the layer ends.
+        self._names[id(value)] = (name, value)
+        return value
+
+    def add(self, name: str, a: Array, b: Array, limit: float = np.inf) -> Array:
+        """Also remember which two values the limited sum was made of."""
+        if np.isfinite(limit):
+            self._limits[self._names[id(a)][0], self._names[id(b)][0]] = limit
+            self._limits[self.prefix + name, self.prefix + name] = limit
+        return super().add(name, a, b, limit)
+
+    def clipped(self) -> Ranges:
+        """Ranges, less what a saturated sigmoid or tanh cannot tell apart.
+
+        A sum a + b beyond ±limit is as good as ±limit; so a beyond limit + max|b| is too.
+        """
+        ranges = dict(self.ranges)
+        for (a, b), limit in self._limits.items():
+            if a == b:
+                ranges[a] = _clip(self.ranges[a], limit)
+            else:
+                ranges[a] = _clip(self.ranges[a], limit + _largest(self.ranges[b]))
+                ranges[b] = _clip(self.ranges[b], limit + _largest(self.ranges[a]))
+        return ranges
+
+
+def _largest(extent: tuple[float, float]) -> float:
+    return max(abs(extent[0]), abs(extent[1]))
+
+
+def _clip(extent: tuple[float, float], limit: float) -> tuple[float, float]:
+    return max(extent[0], -limit), min(extent[1], limit)
+
+
+def calibrate(
+    network: Network,
+    sequences: Sequence[NDArray[np.float32]],
+    progress: Callable[[int], None] = lambda frames: None,
+) -> Ranges:
+    """Run the float step over sequences and return every value's range.
+
+    Parameters
+    ----------
+    network : Network
+    sequences : sequence of float32 arrays, shape (frames, features)
+        Real features.  They are run from reset and, laid end to end, with the state
+        carried over: a stream begins in one way and goes on in the other.
+    progress : callable
+        Told how many frames each step did.
+
+    Returns
+    -------
+    dict
+        (low, high) by tensor name, always with 0 inside, in the units of the value.
+        `x` is the input.
+    """
+    ops = RangeOps()
+    model = FloatModel(network, ops)
+    for carry in (False, True):
+        final_scores(model, sequences, carry, lanes=32, progress=progress)
+    x_low = min(float(rows.min()) for rows in sequences)
+    x_high = max(float(rows.max()) for rows in sequences)
+    return ops.clipped() | {"x": (min(x_low, 0.0), max(x_high, 0.0))}

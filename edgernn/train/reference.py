@@ -1,0 +1,114 @@
+"""The trained network on numpy floats: what the integer step is measured against."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgernn.train.architecture import Architecture
+from edgernn.train.cells.cell import Array, Precision
+from edgernn.train.network import Network
+from edgernn.train.stepper import States, drive
+
+
+class FloatOps:
+    """`Ops` on float32 arrays of shape (batch, units)."""
+
+    def __init__(self) -> None:
+        self.prefix = ""
+
+    def enter(self, prefix: str, precision: Precision) -> None:
+        """See `Ops.enter`; floats are exact enough everywhere."""
+        self.prefix = prefix
+
+    def keep(self, name: str, value: Array) -> Array:
+        """Called with every result; a subclass may look at it."""
+        return value
+
+    def dense(
+        self, name: str, x: Array, kernel: Array, bias: Array | None = None, relu: bool = False
+    ) -> Array:
+        """See `Ops.dense`."""
+        y = x @ kernel if bias is None else x @ kernel + bias
+        return self.keep(name, np.maximum(y, 0) if relu else y)
+
+    def add(self, name: str, a: Array, b: Array, limit: float = np.inf) -> Array:
+        """See `Ops.add`."""
+        return self.keep(name, a + b)
+
+    def sub(self, name: str, a: Array, b: Array) -> Array:
+        """See `Ops.sub`."""
+        return self.keep(name, a - b)
+
+    def mul(self, name: str, a: Array, b: Array) -> Array:
+        """See `Ops.mul`."""
+        return self.keep(name, a * b)
+
+    def sigmoid(self, name: str, x: Array) -> Array:
+        """See `Ops.sigmoid`."""
+        # By tanh, which does not overflow where exp(-x) would.
+        return self.keep(name, np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5))
+
+    def tanh(self, name: str, x: Array) -> Array:
+        """See `Ops.tanh`."""
+        return self.keep(name, np.tanh(x))
+
+    def mean(self, name: str, x: Array) -> Array:
+        """See `Ops.mean`."""
+        return self.keep(name, x.mean(axis=1, keepdims=True))
+
+    def rsqrt(self, name: str, x: Array, epsilon: float) -> Array:
+        """See `Ops.rsqrt`."""
+        return self.keep(name, (1 / np.sqrt(x + np.float32(epsilon))).astype(np.float32))
+
+    def softmax(self, name: str, x: Array) -> Array:
+        """See `Ops.softmax`."""
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        return self.keep(name, e / e.sum(axis=1, keepdims=True))
+
+    def blend(self, name: str, z: Array, a: Array, b: Array) -> Array:
+        """See `Ops.blend`."""
+        return self.keep(name, z * a + (1 - z) * b)
+
+
+class FloatModel:
+    """A network to be stepped on floats, many streams at a time."""
+
+    def __init__(self, network: Network, ops: FloatOps | None = None) -> None:
+        self.network = network
+        self._ops = ops or FloatOps()
+
+    @classmethod
+    def build(cls, architecture: Architecture, arrays: Mapping[str, Array]) -> "FloatModel":
+        """From an architecture and Keras's arrays, as in weights.npz."""
+        return cls(Network.build(architecture, arrays))
+
+    def initial(self, streams: int) -> States:
+        """Zeros: see `Stepper.initial`."""
+        return {name: np.zeros((streams, units), np.float32)
+                for name, units in self.network.states.items()}
+
+    def step(self, x: Array, states: States) -> tuple[Array, States]:
+        """See `Stepper.step`; x has shape (streams, features)."""
+        return self.network.step(self._ops, x, states)
+
+    def run(self, x: Array, lengths: Any) -> Array:
+        """Scores of padded sequences, as Keras computes them with a mask.
+
+        Parameters
+        ----------
+        x : float32 array, shape (batch, frames, features)
+        lengths : int array, shape (batch,)
+            Frames beyond a sequence's length are masked.
+
+        Returns
+        -------
+        float32 array, shape (batch, frames, labels)
+            A masked frame repeats the output before it.
+        """
+        scores = np.zeros((*x.shape[:2], len(self.network.architecture.labels)), np.float32)
+        rows = drive(self, [row[:n] for row, n in zip(x, lengths, strict=True)])
+        for out, values in zip(scores, rows, strict=True):
+            out[: len(values)] = values
+            out[len(values):] = values[-1] if len(values) else 0
+        return scores

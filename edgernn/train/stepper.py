@@ -1,0 +1,82 @@
+"""Driving a step over many sequences at once, with state reset or carried over."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+States = dict[str, NDArray[Any]]
+S = TypeVar("S", bound="Stepper")
+
+
+class Stepper(Protocol):
+    """One step of a network on a batch of independent streams."""
+
+    def initial(self, streams: int) -> States:
+        """States of so many streams before their first frame."""
+
+    def step(self, x: NDArray[Any], states: States) -> tuple[NDArray[np.float32], States]:
+        """Scores (streams, labels) and new states from one frame of each stream."""
+
+
+def drive(
+    stepper: Stepper,
+    streams: Sequence[NDArray[Any]],
+    progress: Callable[[int], None] = lambda frames: None,
+) -> list[NDArray[np.float32]]:
+    """Scores of every frame of every stream, each stream begun from reset.
+
+    Parameters
+    ----------
+    stepper : Stepper
+    streams : sequence of arrays, shape (frames, width)
+        Of any lengths, also 0.
+    progress : callable
+        Told how many frames each step did.
+
+    Returns
+    -------
+    list of float32 arrays, shape (frames, labels)
+        In the order of `streams`.
+    """
+    lengths = np.array([len(stream) for stream in streams], np.int64)
+    # Longest first: the streams still running are then always the first ones, so that
+    # ended streams cost nothing and padding never reaches the network.
+    order = np.argsort(-lengths, kind="stable")
+    states = stepper.initial(len(streams))
+    collected: list[list[NDArray[np.float32]]] = [[] for _ in streams]
+    for t in range(int(lengths.max(initial=0))):
+        running = int(np.count_nonzero(lengths > t))
+        x = np.stack([streams[i][t] for i in order[:running]])
+        scores, states = stepper.step(x, {k: v[:running] for k, v in states.items()})
+        for row, i in enumerate(order[:running]):
+            collected[i].append(scores[row])
+        progress(running)
+    return [np.array(rows, np.float32) for rows in collected]
+
+
+def final_scores(
+    stepper: Stepper,
+    sequences: Sequence[NDArray[Any]],
+    carry: bool,
+    lanes: int = 16,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> NDArray[np.float32]:
+    """Scores on the last frame of each sequence, shape (sequences, labels).
+
+    With `carry`, sequences are dealt onto `lanes` endless streams in a fixed random
+    order, and each begins with the state that the one before it left: what a
+    microphone gives.  Without, every sequence begins from reset.
+    """
+    if not carry:
+        return np.array([rows[-1] for rows in drive(stepper, sequences, progress)])
+    order = np.random.default_rng(0).permutation(len(sequences))
+    dealt = [order[lane::lanes] for lane in range(min(lanes, len(order)))]
+    streams = [np.concatenate([sequences[i] for i in lane]) for lane in dealt]
+    result: list[Any] = [None] * len(sequences)
+    for lane, rows in zip(dealt, drive(stepper, streams, progress), strict=True):
+        ends = np.cumsum([len(sequences[i]) for i in lane])
+        for i, end in zip(lane, ends, strict=True):
+            result[i] = rows[end - 1]
+    return np.array(result)
