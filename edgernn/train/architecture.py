@@ -48,6 +48,9 @@ class Architecture:
     frontend: FrontendSpec
     layers: tuple[Layer, ...]
     detector: DetectorSpec | None = None
+    task: str = "classify"
+    """`classify`: a sequence's label is read on its last frame.  `spot`: labels pass by in
+    an endless stream, the first one means nothing was said."""
     format: int = FORMAT
 
     def to_json(self) -> str:

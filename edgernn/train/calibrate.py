@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgernn.train.cells.cell import Array
 from edgernn.train.network import Network
 from edgernn.train.reference import FloatModel, FloatOps
-from edgernn.train.stepper import final_scores
+from edgernn.train.stepper import sequence_scores
 
 Ranges = dict[str, tuple[float, float]]
 """Smallest and largest value seen, by name."""
@@ -92,7 +92,7 @@ def calibrate(
     ops = RangeOps()
     model = FloatModel(network, ops)
     for carry in (False, True):
-        final_scores(model, sequences, carry, lanes=32, progress=progress)
+        sequence_scores(model, sequences, carry, lanes=32, progress=progress)
     x_low = min(float(rows.min()) for rows in sequences)
     x_high = max(float(rows.max()) for rows in sequences)
     return ops.clipped() | {"x": (min(x_low, 0.0), max(x_high, 0.0))}

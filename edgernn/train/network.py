@@ -122,8 +122,8 @@ def prefix(index: int, layer: Layer) -> str:
 def _normalize(ops: Ops[Any], x: Any, epsilon: float) -> Any:
     """LayerNorm (Ba et al. 2016) without gamma and beta, which `Fold` takes along."""
     centered = ops.sub("centered", x, ops.mean("mean", x))
-    variance = ops.mean("variance", ops.mul("squared", centered, centered))
-    return ops.mul("normal", centered, ops.rsqrt("inverse_deviation", variance, epsilon))
+    variance = ops.mean("variance", ops.mul("squared", centered, centered), epsilon)
+    return ops.mul("normal", centered, ops.rsqrt("inverse_deviation", variance))
 
 
 def _dense(

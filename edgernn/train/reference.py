@@ -53,13 +53,13 @@ class FloatOps:
         """See `Ops.tanh`."""
         return self.keep(name, np.tanh(x))
 
-    def mean(self, name: str, x: Array) -> Array:
+    def mean(self, name: str, x: Array, offset: float = 0.0) -> Array:
         """See `Ops.mean`."""
-        return self.keep(name, x.mean(axis=1, keepdims=True))
+        return self.keep(name, x.mean(axis=1, keepdims=True) + np.float32(offset))
 
-    def rsqrt(self, name: str, x: Array, epsilon: float) -> Array:
+    def rsqrt(self, name: str, x: Array) -> Array:
         """See `Ops.rsqrt`."""
-        return self.keep(name, (1 / np.sqrt(x + np.float32(epsilon))).astype(np.float32))
+        return self.keep(name, 1 / np.sqrt(x))
 
     def softmax(self, name: str, x: Array) -> Array:
         """See `Ops.softmax`."""

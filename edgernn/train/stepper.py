@@ -56,27 +56,39 @@ def drive(
     return [np.array(rows, np.float32) for rows in collected]
 
 
-def final_scores(
+def last(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores when the sequence ends: what a classifier says of it."""
+    return rows[-1]
+
+
+def peak(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Highest score of each label while the sequence lasts: what a spotter says of it."""
+    highest: NDArray[np.float32] = rows.max(axis=0)
+    return highest
+
+
+def sequence_scores(
     stepper: Stepper,
     sequences: Sequence[NDArray[Any]],
     carry: bool,
+    summary: Callable[[NDArray[np.float32]], NDArray[np.float32]] = last,
     lanes: int = 16,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> NDArray[np.float32]:
-    """Scores on the last frame of each sequence, shape (sequences, labels).
+    """One row of scores for each sequence, shape (sequences, labels).
 
     With `carry`, sequences are dealt onto `lanes` endless streams in a fixed random
     order, and each begins with the state that the one before it left: what a
     microphone gives.  Without, every sequence begins from reset.
     """
     if not carry:
-        return np.array([rows[-1] for rows in drive(stepper, sequences, progress)])
+        return np.array([summary(rows) for rows in drive(stepper, sequences, progress)])
     order = np.random.default_rng(0).permutation(len(sequences))
     dealt = [order[lane::lanes] for lane in range(min(lanes, len(order)))]
     streams = [np.concatenate([sequences[i] for i in lane]) for lane in dealt]
     result: list[Any] = [None] * len(sequences)
     for lane, rows in zip(dealt, drive(stepper, streams, progress), strict=True):
-        ends = np.cumsum([len(sequences[i]) for i in lane])
-        for i, end in zip(lane, ends, strict=True):
-            result[i] = rows[end - 1]
+        starts = np.cumsum([0, *(len(sequences[i]) for i in lane)])
+        for i, start in zip(lane, starts[:-1], strict=True):
+            result[i] = summary(rows[start : start + len(sequences[i])])
     return np.array(result)

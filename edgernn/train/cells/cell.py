@@ -50,11 +50,11 @@ class Ops(Protocol[V]):
     def tanh(self, name: str, x: V) -> V:
         """Hyperbolic tangent."""
 
-    def mean(self, name: str, x: V) -> V:
-        """Mean over units, shape (batch, 1)."""
+    def mean(self, name: str, x: V, offset: float = 0.0) -> V:
+        """Mean over units, plus `offset`; shape (batch, 1)."""
 
-    def rsqrt(self, name: str, x: V, epsilon: float) -> V:
-        """``1 / sqrt(x + epsilon)`` of values that are never negative."""
+    def rsqrt(self, name: str, x: V) -> V:
+        """``1 / sqrt(x)`` of values above 0."""
 
     def softmax(self, name: str, x: V) -> V:
         """``exp(x) / sum(exp(x))`` over units."""

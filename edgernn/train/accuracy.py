@@ -1,0 +1,46 @@
+"""How often a step is right, with its state reset for each sequence and carried over."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.train.architecture import Architecture
+from edgernn.train.stepper import Stepper, last, peak, sequence_scores
+
+
+def predictions(
+    architecture: Architecture,
+    stepper: Stepper,
+    sequences: Sequence[NDArray[Any]],
+    carry: bool,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> NDArray[np.int64]:
+    """Index of the label that the step gives each sequence, shape (sequences,).
+
+    A classifier's label is the highest score on the last frame.  A spotter's is the
+    label with the highest peak, if that reaches the detector's threshold; label 0,
+    "nothing", if none does.
+    """
+    if architecture.task == "classify":
+        scores = sequence_scores(stepper, sequences, carry, last, progress=progress)
+        return scores.argmax(axis=1)
+    peaks = sequence_scores(stepper, sequences, carry, peak, progress=progress)
+    thresholds = architecture.detector.thresholds if architecture.detector else {}
+    needed = np.array([thresholds.get(label, 2.0) for label in architecture.labels])
+    eligible = np.where(peaks >= needed, peaks, -1.0)
+    return np.where(eligible.max(axis=1) >= 0, eligible.argmax(axis=1), 0)
+
+
+def accuracy(
+    architecture: Architecture,
+    stepper: Stepper,
+    sequences: Sequence[NDArray[Any]],
+    labels: NDArray[np.int64],
+    progress: Callable[[int], None] = lambda frames: None,
+) -> dict[str, float]:
+    """Share of sequences labelled rightly, 0 to 1, as ``reset`` and ``carry``."""
+    return {name: float(np.mean(predictions(architecture, stepper, sequences, carry, progress)
+                                == labels))
+            for name, carry in (("reset", False), ("carry", True))}

@@ -1,0 +1,290 @@
+"""Write a network as an integer step, every scale chosen here.
+
+The converter of TensorFlow calibrates the two ends of a state apart, cannot mix
+int8 and int16, and crashes on int8 recurrent layers; so the FlatBuffer is written
+directly.  The state's two ends have one type by construction: carrying it is a
+copy of bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.quant import QType, quantize
+from edgernn.spec import LogMelSpec, StatePair
+from edgernn.train.calibrate import Ranges
+from edgernn.train.cells.cell import Array, Precision
+from edgernn.train.flatbuffer import GraphWriter
+from edgernn.train.network import Network
+from edgernn.train.profile import (
+    SIGMOID,
+    SOFTMAX,
+    TANH,
+    Profile,
+    asymmetric,
+    power_of_two,
+    symmetric,
+)
+
+Options = Mapping[str, Any]
+
+BIAS_ROOM = 2.0**30
+"""A bias is an int32 beside which a whole sum of products must still fit."""
+
+LOGMEL_INPUT = {"int8": QType("int8", 1 / 32), "int16": QType("int16", 1 / 1024)}
+"""Log-mel codes are 1/1024 each; 1/32 is a shift away (`quant.shift_codes`)."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph being written."""
+
+    index: int
+    name: str
+    q: QType
+    units: int
+
+
+class IntOps:
+    """`Ops` on tensors: each call appends what computes it to the graph."""
+
+    def __init__(self, writer: GraphWriter, profile: Profile, ranges: Ranges,
+                 states: Mapping[str, QType], per_channel: bool) -> None:
+        self._writer = writer
+        self._profile = profile
+        self._ranges = ranges
+        self._states = states
+        self._per_channel = per_channel
+        self._prefix = ""
+        self._element = profile.gates
+        self._converted: dict[tuple[int, str], Value] = {}
+        self.calls: list[tuple[str, list[int], list[int], Options]] = []
+
+    def enter(self, prefix: str, precision: Precision) -> None:
+        """See `Ops.enter`."""
+        self._prefix = prefix
+        self._element = {"matmul": self._profile.matmul, "gates": self._profile.gates,
+                         "wide": "int16"}[precision]
+
+    def dense(
+        self, name: str, x: Value, kernel: Array, bias: Array | None = None, relu: bool = False
+    ) -> Value:
+        """FULLY_CONNECTED, then a cast where what follows is wider than the matmul."""
+        x = self._cast(x, self._profile.matmul)
+        narrow = self._profile.matmul == "int8" and self._element == "int8"
+        low, high = self._ranges[self._prefix + name]
+        q = asymmetric(low, high) if narrow else symmetric(low, high, self._profile.matmul)
+        return self._cast(self._fully_connected(name, x, kernel, bias, q, relu), self._element)
+
+    def add(self, name: str, a: Value, b: Value, limit: float = np.inf) -> Value:
+        """ADD; the limit is in the calibrated ranges already."""
+        return self._elementwise("ADD", name, a, b)
+
+    def sub(self, name: str, a: Value, b: Value) -> Value:
+        """SUB."""
+        return self._elementwise("SUB", name, a, b)
+
+    def mul(self, name: str, a: Value, b: Value) -> Value:
+        """MUL."""
+        return self._elementwise("MUL", name, a, b)
+
+    def sigmoid(self, name: str, x: Value) -> Value:
+        """LOGISTIC."""
+        return self._call("LOGISTIC", name, [x], SIGMOID[self._element], x.units)
+
+    def tanh(self, name: str, x: Value) -> Value:
+        """TANH."""
+        return self._call("TANH", name, [x], TANH[self._element], x.units)
+
+    def softmax(self, name: str, x: Value) -> Value:
+        """SOFTMAX."""
+        return self._call("SOFTMAX", name, [x], SOFTMAX[self._element], x.units, beta=1.0)
+
+    def mean(self, name: str, x: Value, offset: float = 0.0) -> Value:
+        """A matmul with 1/n everywhere: no runtime averages int16 otherwise."""
+        x = self._cast(x, "int16")
+        column = np.full((x.units, 1), 1 / x.units, np.float32)
+        bias = np.array([offset], np.float32)
+        q = symmetric(*self._ranges[self._prefix + name], "int16")
+        return self._fully_connected(name, x, column, bias, q, relu=False)
+
+    def rsqrt(self, name: str, x: Value) -> Value:
+        """RSQRT."""
+        return self._call("RSQRT", name, [x], self._range(name), x.units)
+
+    def blend(self, name: str, z: Value, a: Value, b: Value) -> Value:
+        """In int16 as b + z * (a - b); in int8 as z * a + (1 - z) * b.
+
+        a - b needs one bit more than a and b have.  16 bits have it to spare; of 8
+        it would cost half the resolution.
+        """
+        one_sided = QType("int16", 1 / 16384)
+        if self._element == "int16":
+            gap = self._call("SUB", f"{name}_gap", [a, b], one_sided, a.units)
+            part = self._call("MUL", f"{name}_part", [z, gap], one_sided, a.units)
+            return self._call("ADD", name, [b, part], TANH["int16"], a.units)
+        ones = self._constant("one", np.ones(z.units), QType("int8", 1 / 127))
+        rest = self._call("SUB", f"{name}_rest", [ones, z], SIGMOID["int8"], z.units)
+        old = self._call("MUL", f"{name}_old", [z, a], TANH["int8"], a.units)
+        new = self._call("MUL", f"{name}_new", [rest, b], TANH["int8"], a.units)
+        return self._call("ADD", name, [old, new], TANH["int8"], a.units)
+
+    def _range(self, name: str) -> QType:
+        """Type of an elementwise result, from its calibrated range."""
+        low, high = self._ranges[self._prefix + name]
+        if self._element == "int8":
+            return asymmetric(low, high)
+        return symmetric(low, high, "int16")
+
+    def _elementwise(self, op: str, name: str, a: Value, b: Value) -> Value:
+        a, b = self._cast(a, self._element), self._cast(b, self._element)
+        return self._call(op, name, [a, b], self._range(name), max(a.units, b.units))
+
+    def _fully_connected(self, name: str, x: Value, kernel: Array, bias: Array | None,
+                         q: QType, relu: bool) -> Value:
+        outputs = kernel.shape[1]
+        offsets = np.zeros(outputs) if bias is None else np.asarray(bias, np.float64)
+        scales = self._weight_scales(kernel, offsets, x.q.scale)
+        weights = np.clip(np.rint(kernel.T / scales[:, None]), -127, 127).astype(np.int8)
+        stem = self._prefix + name
+        inputs = [x.index, self._writer.tensor(f"{stem}/weights", weights.shape, "int8",
+                                               scales=self._stored(scales), data=weights)]
+        # int16 sums are 64 bits wide in every runtime, int8 sums 32.
+        wide = "int64" if x.q.dtype == "int16" else "int32"
+        codes = np.rint(offsets / (x.q.scale * scales)).astype(wide)
+        inputs.append(self._writer.tensor(f"{stem}/bias", codes.shape, wide,
+                                          scales=self._stored(scales * x.q.scale), data=codes))
+        value = self._value(name, q, outputs)
+        self.calls.append(("FULLY_CONNECTED", inputs, [value.index],
+                           {"activation": "RELU" if relu else "NONE"}))
+        return value
+
+    def _weight_scales(self, kernel: Array, bias: NDArray[np.float64],
+                       x_scale: float) -> NDArray[np.float64]:
+        """One scale per output, equal for all of them if not per channel."""
+        largest = np.abs(kernel).max(axis=0).astype(np.float64)
+        if not self._per_channel:
+            largest[:] = largest.max()
+        # A dead unit has no weights to set its scale, but may have a bias to hold.
+        needed = np.maximum(largest / 127, np.abs(bias) / (x_scale * BIAS_ROOM))
+        if not self._per_channel:
+            needed[:] = needed.max()
+        return np.float64(np.float32(np.where(needed > 0, needed, 1 / 127)))
+
+    def _stored(self, scales: NDArray[np.float64]) -> tuple[float, ...]:
+        return tuple(float(s) for s in (scales if self._per_channel else scales[:1]))
+
+    def _cast(self, value: Value, dtype: str) -> Value:
+        """The same value in int8 or int16, made once."""
+        if value.q.dtype == dtype:
+            return value
+        key = (value.index, dtype)
+        if key not in self._converted:
+            # CAST copies the integer: exact, and the one int8 -> int16 that all runtimes have.
+            # The other way 8 bits are rounded off.
+            op, ratio = ("CAST", 1) if dtype == "int16" else ("QUANTIZE", 256)
+            assert value.q.zero_point == 0, f"{value.name} is to be widened but not symmetric"
+            q = QType(dtype, value.q.scale * ratio)
+            copy = Value(self._writer.tensor(f"{value.name}_{dtype}", (1, value.units), dtype,
+                                             scales=(q.scale,), zero_point=0),
+                         f"{value.name}_{dtype}", q, value.units)
+            self.calls.append((op, [value.index], [copy.index], {}))
+            self._converted[key] = copy
+        return self._converted[key]
+
+    def _call(self, op: str, name: str, inputs: list[Value], q: QType, units: int,
+              **options: Any) -> Value:
+        """Append one op; where it makes a state, in the state's own type."""
+        state = self._states.get((self._prefix + name).removesuffix("_out"))
+        if state is not None and name.endswith("_out") and state.dtype == q.dtype:
+            q = state
+        elif state is not None and name.endswith("_out"):
+            wide = self._call(op, f"{name}_wide", inputs, q, units, **options)
+            return self._call("QUANTIZE", name, [wide], state, units)
+        value = self._value(name, q, units)
+        self.calls.append((op, [v.index for v in inputs], [value.index], options))
+        return value
+
+    def _value(self, name: str, q: QType, units: int) -> Value:
+        name = self._prefix + name
+        index = self._writer.tensor(name, (1, units), q.dtype, scales=(q.scale,),
+                                    zero_point=q.zero_point)
+        return Value(index, name, q, units)
+
+    def _constant(self, name: str, real: NDArray[Any], q: QType) -> Value:
+        codes = quantize(real[None, :], q)
+        name = self._prefix + name
+        return Value(self._writer.tensor(name, codes.shape, q.dtype, scales=(q.scale,),
+                                         zero_point=q.zero_point, data=codes),
+                     name, q, codes.shape[1])
+
+
+def emit(network: Network, ranges: Ranges, profile: Profile,
+         per_channel: bool = True) -> tuple[bytes, tuple[StatePair, ...]]:
+    """Write the step of a network.
+
+    Parameters
+    ----------
+    network : Network
+    ranges : dict
+        From `calibrate`.
+    profile : Profile
+    per_channel : bool
+        One weight scale per output unit rather than per matrix: more accurate, and
+        12 bytes a unit larger.
+
+    Returns
+    -------
+    bytes
+        A FlatBuffer with the inputs `x` and every state, the outputs `scores` and
+        every state.
+    tuple of StatePair
+        Which output to feed back to which input.
+    """
+    architecture = network.architecture
+    writer = GraphWriter("edgernn step")
+    states = {name: _state_type(name, profile, ranges) for name in network.states}
+    ops = IntOps(writer, profile, ranges, states, per_channel)
+    x_type = _input_type(network, profile, ranges)
+    x = ops._value("x", x_type, architecture.features)
+    before = {name: ops._value(f"{name}_in", states[name], units)
+              for name, units in network.states.items()}
+    scores, after = network.step(ops, x, before)
+    for op, inputs, outputs, options in _scheduled(ops.calls):
+        writer.op(op, inputs, outputs, **options)
+    data = writer.finish([x.index, *(v.index for v in before.values())],
+                         [scores.index, *(after[name].index for name in before)])
+    return data, tuple(StatePair(before[n].name, after[n].name) for n in before)
+
+
+def _state_type(name: str, profile: Profile, ranges: Ranges) -> QType:
+    if name.endswith("_h"):
+        return TANH[profile.state]
+    return power_of_two(*ranges[f"{name}_out"])
+
+
+def _input_type(network: Network, profile: Profile, ranges: Ranges) -> QType:
+    if isinstance(network.architecture.frontend, LogMelSpec):
+        return LOGMEL_INPUT[profile.matmul]
+    return symmetric(*ranges["x"], profile.matmul)
+
+
+def _scheduled(calls: list[tuple[str, list[int], list[int], Options]]) -> list[Any]:
+    """Calls in an order that keeps matmuls together.
+
+    XNNPACK takes over runs of matmuls, and every change between it and the other
+    kernels costs time; so a matmul goes first as soon as its input is there.
+    """
+    made = {index for _, _, outputs, _ in calls for index in outputs}
+    waiting, ordered, ready = list(calls), [], set()
+    while waiting:
+        able = [call for call in waiting
+                if all(i not in made or i in ready for i in call[1])]
+        call = next((c for c in able if c[0] == "FULLY_CONNECTED"), able[0])
+        waiting.remove(call)
+        ordered.append(call)
+        ready.update(call[2])
+    return ordered
