@@ -1,0 +1,59 @@
+# Two commands do all set-up on a fresh Debian machine with Python 3.11:
+#   make demo    the main job: a recording goes in, detections come out
+#   make test    every test, in the interpreters that run the models
+# and one for the loop while working:
+#   make check   lint, types and the fast tests, under two minutes
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+OLD    := .venv-tflite-runtime
+APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils
+
+.PHONY: demo test check lint clean apt
+
+demo: $(VENV)/.device
+	$(BIN)/edgernn stream --input edgernn/models/demo.wav
+	@echo >&2
+	@echo "Now with your own voice: $(BIN)/edgernn stream --meter" >&2
+	@echo "(say \"computer\" or \"alexa\"; Ctrl-C ends; needs: apt install libportaudio2)" >&2
+
+test: apt $(VENV)/.all $(OLD)/.done
+	$(BIN)/python -m pytest
+	EDGERNN_OLD_RUNTIME=1 $(OLD)/bin/python -m pytest tests/test_step.py tests/test_interpreter.py tests/test_runtimes.py
+
+check: lint $(VENV)/.all
+	$(BIN)/python -m pytest -m "not slow" -x
+
+lint: $(VENV)/.all
+	$(BIN)/ruff check edgernn tests tools
+	$(BIN)/mypy
+
+# The device side alone: no TensorFlow.
+$(VENV)/.device: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[device,audio]'
+	touch $@
+
+$(VENV)/.all: $(VENV)/.device
+	$(BIN)/pip install --quiet --editable '.[device,audio,train,synth,dev]'
+	touch $@
+
+# tflite-runtime was built against numpy 1 for Python up to 3.11: a room of its own,
+# which is also the test that the device side needs no TensorFlow.
+$(OLD)/.done: pyproject.toml
+	test -x $(OLD)/bin/python || $(PYTHON) -m venv $(OLD)
+	$(OLD)/bin/pip install --quiet 'tflite-runtime==2.14.0' 'numpy<2' 'pytest>=8,<10' 'hypothesis>=6.100,<7' --editable .
+	touch $@
+
+# The microphone tests play through a real PortAudio and PulseAudio; without them they skip.
+apt:
+	@missing=""; for package in $(APT); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	else echo "The microphone tests will skip; to run them: sudo apt install$$missing" >&2; fi
+
+clean:
+	rm -rf $(VENV) $(OLD) build dist *.egg-info

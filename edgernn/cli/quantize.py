@@ -1,0 +1,71 @@
+"""`edgernn quantize`: a trained run becomes one .tflite."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help="The .tflite to write.")
+@click.option("--profile", type=click.Choice(["int8", "int8x16", "int16x8"]), default="int8x16",
+              show_default=True,
+              help="int8: smallest. int8x16: int8 matmuls, int16 state and gates. "
+                   "int16x8: int16 throughout, most accurate, slowest.")
+@click.option("--weights", type=click.Choice(["per-channel", "per-tensor"]),
+              default="per-channel", show_default=True,
+              help="One weight scale per unit, or per matrix (12 bytes a unit smaller).")
+def command(run: Path, out: Path, profile: str, weights: str) -> None:
+    """Quantize the trained RUN folder to one int8 step model.
+
+    Calibrates on the run's own frames fed as a stream, writes the .tflite with its
+    labels, frontend, states and thresholds inside, and prints what it cost: a table
+    on stderr, one JSON line on stdout. Needs no TensorFlow.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from edgernn.train.quantize import quantize_run
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True) as bars:
+        def begin(title: str, frames: int) -> Callable[[int], None]:
+            task = bars.add_task(title, total=frames)
+            return lambda done: bars.advance(task, done)
+
+        report = quantize_run(run, out, profile, weights == "per-channel",
+                              "edgernn " + " ".join(sys.argv[1:]), begin)
+    _print_table(console, report)
+    print(json.dumps({
+        "model": str(report.path), "profile": profile, "bytes": report.bytes,
+        "ops": dict(report.ops), "state_bytes": report.state_bytes, "split": report.split,
+        "sequences": report.sequences, "float": report.float_accuracy,
+        profile: report.int8_accuracy,
+        "worst_tensors": [dataclasses.asdict(error) for error in report.worst]}), flush=True)
+
+
+def _print_table(console: Any, report: Any) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{report.path}", show_header=False, title_justify="left")
+    table.add_row("size", f"{report.bytes:,} bytes")
+    table.add_row("ops", f"{report.ops.total()}: "
+                  + ", ".join(f"{n} {op}" for op, n in report.ops.most_common()))
+    table.add_row("state", f"{report.state_bytes} bytes per stream")
+    table.add_section()
+    header = f"accuracy, {report.sequences} {report.split} sequences"
+    table.add_row(header, "float    integer")
+    for name, meaning in (("reset", "state reset for each"), ("carry", "state carried over")):
+        table.add_row(f"  {meaning}", f"{report.float_accuracy[name]:7.2%}  "
+                                      f"{report.int8_accuracy[name]:7.2%}")
+    table.add_section()
+    table.add_row("farthest from float", "rms error    share of the float tensor's rms")
+    for error in report.worst:
+        table.add_row(f"  {error.name}", f"{error.rms:9.3g}    {error.relative:.2%}")
+    console.print(table)

@@ -1,0 +1,40 @@
+"""From what a frontend gives to the integers that a model takes.
+
+A log-mel frontend gives integers already, and a device without floats must get the
+same model input from them as this machine does: so those are shifted, never scaled.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.errors import ModelError
+from edgernn.quant import QType, quantize, shift_codes
+from edgernn.spec import FrontendSpec, LogMelSpec
+
+CODE_SCALE = 1 / 1024
+"""Real feature per log-mel code: a quarter of 1/256 octave."""
+CODE_ZERO = 4096
+"""The log-mel code that stands for the real feature 0."""
+
+Encoder = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def encoder(frontend: FrontendSpec, q: QType) -> Encoder:
+    """What turns frontend rows, shape (n, width), into codes of a model input of type `q`.
+
+    Raises
+    ------
+    ModelError
+        If the model listens to log-mel codes at a scale that no shift reaches.
+    """
+    if not isinstance(frontend, LogMelSpec):
+        return lambda rows: quantize(rows, q)
+    shift = round(float(np.log2(q.scale / CODE_SCALE)))
+    if shift < 0 or q.scale != CODE_SCALE * 2.0**shift:
+        raise ModelError(f"the model's input scale is {q.scale:.9g}; a log-mel frontend needs "
+                         f"{CODE_SCALE:.9g} times a power of two. Make the model again: "
+                         "edgernn quantize")
+    return lambda rows: shift_codes(rows, CODE_ZERO, shift, q.zero_point, q.dtype)

@@ -1,0 +1,201 @@
+"""A run folder becomes one .tflite: calibrate, write, measure, bundle.  No TensorFlow."""
+
+import datetime
+import hashlib
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgernn
+from edgernn import bundle
+from edgernn.errors import QuantizeError
+from edgernn.frontend import make_frontend
+from edgernn.spec import ModelSpec
+from edgernn.train.accuracy import accuracy
+from edgernn.train.calibrate import calibrate
+from edgernn.train.cells.cell import Array
+from edgernn.train.emit import emit
+from edgernn.train.emulated import EmulatedModel
+from edgernn.train.network import Network
+from edgernn.train.profile import get_profile
+from edgernn.train.reference import FloatModel, FloatOps
+from edgernn.train.sequences import Sequences
+
+CALIBRATION_FRAMES = 100_000
+"""Enough for ranges to settle; more only takes longer."""
+
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Given what begins and how many frames it will do, returns what to tell of each step."""
+
+
+@dataclass(frozen=True)
+class TensorError:
+    """How far one tensor of the integer step is from the float step's."""
+
+    name: str
+    rms: float
+    """Root mean square of the difference, in the tensor's real units."""
+    relative: float
+    """The same as a share of the float tensor's own root mean square."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What quantizing cost."""
+
+    path: Path
+    bytes: int
+    """Size of the file."""
+    ops: Counter[str]
+    state_bytes: int
+    """What a stream keeps from step to step."""
+    split: str
+    """Which sequences the accuracies are of: test, validation or train."""
+    sequences: int
+    float_accuracy: dict[str, float]
+    """0 to 1, as `reset` and `carry`."""
+    int8_accuracy: dict[str, float]
+    worst: list[TensorError]
+    """The tensors farthest from their float values, worst first."""
+
+
+def quantize_run(
+    run: Path, out: Path, profile: str = "int8x16", per_channel: bool = True,
+    command: str = "", progress: Progress = lambda title, frames: lambda done: None,
+) -> Report:
+    """Quantize a trained run and write the model.
+
+    Parameters
+    ----------
+    run : Path
+        Folder written by `edgernn train`.
+    out : Path
+        The .tflite to write; replaced only once the new one is complete.
+    profile : str
+        int8, int8x16 or int16x8.
+    per_channel : bool
+        One weight scale per output unit rather than per matrix.
+    command : str
+        Kept in the model as its origin.
+    progress : callable
+        See `Progress`.
+
+    Raises
+    ------
+    ModelError, QuantizeError, ConfigError
+        If the run is incomplete, or holds what a step cannot represent.
+    """
+    chosen = get_profile(profile)
+    network = Network.load(run)
+    sequences = _load_sequences(run, network)
+    frontend = make_frontend(network.architecture.frontend)
+    real = [frontend.features(rows) for rows in _calibration(sequences)]
+    ranges = calibrate(network, real, progress("calibrating", 2 * sum(map(len, real))))
+    flatbuffer, pairs = emit(network, ranges, chosen, per_channel)
+
+    emulated = EmulatedModel(flatbuffer, pairs, network.architecture.frontend)
+    split, measured = _measured(sequences)
+    rows = list(measured)
+    frames = 2 * int(measured.lengths.sum())
+    float_accuracy = accuracy(network.architecture, FloatModel(network),
+                              [frontend.features(r) for r in rows], measured.labels,
+                              progress("float accuracy", frames))
+    int8_accuracy = accuracy(network.architecture, emulated,
+                             [emulated.encode(r) for r in rows], measured.labels,
+                             progress("int8 accuracy", frames))
+    spec = ModelSpec(
+        labels=network.architecture.labels, frontend=network.architecture.frontend, states=pairs,
+        model_sha256=hashlib.sha256(flatbuffer).hexdigest(), profile=profile,
+        detector=network.architecture.detector, provenance=_provenance(run, command),
+        metrics={f"{split}_{kind}_{name}": round(value, 5)
+                 for kind, values in (("float", float_accuracy), (profile, int8_accuracy))
+                 for name, value in values.items()})
+    data = bundle.attach(flatbuffer, spec)
+    bundle.write(out, data)
+    states = [emulated.graph.tensor(pair.input) for pair in pairs]
+    return Report(
+        path=out, bytes=len(data), ops=Counter(op.name for op in emulated.graph.ops),
+        state_bytes=sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in states),
+        split=split, sequences=len(measured), float_accuracy=float_accuracy,
+        int8_accuracy=int8_accuracy,
+        worst=tensor_errors(network, emulated, rows[:200], frontend.features)[:5])
+
+
+def tensor_errors(
+    network: Network, emulated: EmulatedModel, rows: list[NDArray[np.generic]],
+    features: Callable[[NDArray[np.generic]], Array],
+) -> list[TensorError]:
+    """Compare every tensor of the two steps over sequences laid end to end, worst first.
+
+    Each step carries its own state: errors are those a stream would see.
+    """
+    seen: dict[str, Array] = {}
+
+    class TraceOps(FloatOps):
+        def keep(self, name: str, value: Array) -> Array:
+            seen[self.prefix + name] = value
+            return value
+
+    float_model = FloatModel(network, TraceOps())
+    float_states, int_states = float_model.initial(1), emulated.initial(1)
+    squares: dict[str, NDArray[np.float64]] = {}
+    stream = np.concatenate(rows)[:2000]
+    for real, codes in zip(features(stream), emulated.encode(stream), strict=True):
+        _, float_states = float_model.step(real[None], float_states)
+        traced, int_states = emulated.trace(codes[None], int_states)
+        for name in seen.keys() & traced.keys():
+            wanted = seen[name].astype(np.float64)
+            sums = squares.setdefault(name, np.zeros(2))
+            sums += np.mean((traced[name] - wanted) ** 2), np.mean(wanted**2)
+    errors = [TensorError(name, float(np.sqrt(d / len(stream))), float(np.sqrt(d / (w or 1.0))))
+              for name, (d, w) in squares.items()]
+    return sorted(errors, key=lambda error: -error.relative)
+
+
+def _load_sequences(run: Path, network: Network) -> Sequences:
+    path = run / "sequences.npz"
+    try:
+        sequences = Sequences.load(path)
+    except (OSError, ValueError, KeyError) as problem:
+        raise QuantizeError(f"{path} cannot be read ({problem}); the frames to calibrate on were "
+                            "needed. Train again: edgernn train DATA --out run/") from problem
+    sequences = sequences.where(sequences.lengths > 0)
+    width = sequences.rows.shape[1] if sequences.rows.ndim == 2 else 0
+    if not len(sequences) or width != network.architecture.features:
+        raise QuantizeError(f"{path} holds {len(sequences)} sequences {width} wide; at least one "
+                            f"{network.architecture.features} wide was needed. "
+                            "Train again: edgernn train DATA --out run/")
+    return sequences
+
+
+def _calibration(sequences: Sequences) -> list[NDArray[np.generic]]:
+    """Training sequences, up to `CALIBRATION_FRAMES`; all if none is marked so."""
+    pool = sequences.of_split("train") if "train" in sequences.split else sequences
+    within = np.cumsum(pool.lengths) <= max(CALIBRATION_FRAMES, int(pool.lengths[0]))
+    return list(pool.where(within))
+
+
+def _measured(sequences: Sequences) -> tuple[str, Sequences]:
+    """The most honest split there is, and its name."""
+    for split in ("test", "validation", "train"):
+        chosen = sequences.of_split(split)
+        if len(chosen):
+            return split, chosen
+    raise QuantizeError(f"sequences.npz has the splits {sorted(set(sequences.split))}; test, "
+                        "validation or train was needed. Train again: edgernn train")
+
+
+def _provenance(run: Path, command: str) -> dict[str, str]:
+    """Origin of the model; SOURCE_DATE_EPOCH, if set, is its date, so that it can be remade."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    now = (datetime.datetime.fromtimestamp(int(epoch), datetime.timezone.utc) if epoch
+           else datetime.datetime.now(datetime.timezone.utc))
+    return {"edgernn": edgernn.__version__, "python": platform.python_version(),
+            "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "command": command,
+            "weights_sha256": hashlib.sha256((run / "weights.npz").read_bytes()).hexdigest()}
