@@ -11,7 +11,8 @@ STACKS = {
     **{name: (layer,) for name, layer in networks.CELLS.items()},
     "two gru": (Layer("gru", 12), Layer("gru", 8)),
     "dense, lstm": (Layer("dense", 12, "relu"), Layer("lstm", 8)),
-    "layer norm, gru, dense": (Layer("layer_norm", 10), Layer("gru", 12), Layer("dense", 6, "tanh")),
+    "layer norm, gru, dense": (Layer("layer_norm", 10), Layer("gru", 12),
+                               Layer("dense", 6, "tanh")),
     "dense, layer norm, simple rnn": (Layer("dense", 12, "linear"), Layer("layer_norm", 12),
                                       Layer("simple_rnn", 9)),
 }

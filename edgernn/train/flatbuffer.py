@@ -1,0 +1,130 @@
+"""Write a TensorFlow Lite FlatBuffer, tensor by tensor and op by op.
+
+Follows the schema (tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3); the
+bindings are those that ai-edge-litert carries.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+# The lowest version of each op whose kernels take int8 and int16 as used here.
+VERSIONS = {"FULLY_CONNECTED": 4, "ADD": 2, "SUB": 2, "MUL": 2, "LOGISTIC": 2, "TANH": 2,
+            "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2}
+OPTIONS = {"FULLY_CONNECTED": "FullyConnectedOptions", "ADD": "AddOptions", "SUB": "SubOptions",
+           "MUL": "MulOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
+           "CAST": "CastOptions"}
+
+
+class GraphWriter:
+    """One model of one subgraph, grown by `tensor` and `op` and closed by `finish`.
+
+    Equal calls give equal bytes.
+    """
+
+    def __init__(self, description: str) -> None:
+        self._codes: dict[str, int] = {}
+        self._graph = schema.SubGraphT()
+        self._graph.name, self._graph.tensors, self._graph.operators = "main", [], []
+        self._model = schema.ModelT()
+        self._model.version, self._model.description = 3, description
+        # The schema wants buffer 0 empty: it is what tensors without data point to.
+        self._model.buffers, self._model.operatorCodes = [schema.BufferT()], []
+        self._model.subgraphs = [self._graph]
+
+    def tensor(self, name: str, shape: Sequence[int], dtype: str, scales: Sequence[float] = (),
+               zero_point: int = 0, data: NDArray[Any] | None = None) -> int:
+        """Add a tensor and return its index.
+
+        Parameters
+        ----------
+        name : str
+        shape : ints
+        dtype : str
+            numpy name of the integer.
+        scales : floats
+            One, or one per row (axis 0) of a weight matrix or entry of its bias.
+        zero_point : int
+            Of every scale.
+        data : array
+            Of a constant; cast to `dtype`.
+        """
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape = name, list(shape)
+        tensor.type = getattr(schema.TensorType, dtype.upper())
+        if scales:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = list(scales)
+            tensor.quantization.zeroPoint = [zero_point] * len(scales)
+        if data is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(data, dtype).tobytes(), np.uint8)
+            tensor.buffer = len(self._model.buffers)
+            self._model.buffers.append(buffer)
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def op(self, name: str, inputs: Sequence[int], outputs: Sequence[int], **options: Any) -> None:
+        """Append an op, to run after all before it.
+
+        Parameters
+        ----------
+        name : str
+            One of `VERSIONS`.
+        inputs, outputs : ints
+            Tensor indices.
+        **options
+            `activation` of a FULLY_CONNECTED (NONE, RELU), `beta` of a SOFTMAX.
+        """
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._opcode(name)
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
+        if name in OPTIONS:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, OPTIONS[name])
+            operator.builtinOptions = chosen = getattr(schema, OPTIONS[name] + "T")()
+            if name == "FULLY_CONNECTED":
+                chosen.fusedActivationFunction = getattr(schema.ActivationFunctionType,
+                                                         options.get("activation", "NONE"))
+            elif name == "SOFTMAX":
+                chosen.beta = options.get("beta", 1.0)
+            elif name == "CAST":
+                chosen.inDataType = self._graph.tensors[inputs[0]].type
+                chosen.outDataType = self._graph.tensors[outputs[0]].type
+            elif name in ("ADD", "SUB"):
+                # True, the schema's default, would claim scales that are powers of two.
+                chosen.potScaleInt16 = False
+        self._graph.operators.append(operator)
+
+    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The model, with one signature that names inputs and outputs by their tensors."""
+        self._graph.inputs, self._graph.outputs = list(inputs), list(outputs)
+        signature = schema.SignatureDefT()
+        signature.signatureKey = "serving_default"
+        signature.inputs, signature.outputs = self._maps(inputs), self._maps(outputs)
+        self._model.signatureDefs = [signature]
+        builder = flatbuffers.Builder(1 << 16)
+        builder.Finish(self._model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _opcode(self, name: str) -> int:
+        if name not in self._codes:
+            code = schema.OperatorCodeT()
+            code.builtinCode = getattr(schema.BuiltinOperator, name)
+            # Readers from before 2020 look only here.
+            code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+            code.version = VERSIONS[name]
+            self._codes[name] = len(self._model.operatorCodes)
+            self._model.operatorCodes.append(code)
+        return self._codes[name]
+
+    def _maps(self, indices: Sequence[int]) -> list[Any]:
+        maps = []
+        for index in indices:
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = self._graph.tensors[index].name, index
+            maps.append(entry)
+        return maps

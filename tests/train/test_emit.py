@@ -1,0 +1,97 @@
+"""The written step, in the emulator and in TensorFlow Lite Micro."""
+
+import numpy as np
+import pytest
+
+from edgernn import graph
+from edgernn.interpreter import open_runtime
+from edgernn.spec import LogMelSpec
+from edgernn.train.architecture import Layer
+from edgernn.train.calibrate import calibrate
+from edgernn.train.emit import emit
+from edgernn.train.emulated import EmulatedModel
+from edgernn.train.profile import PROFILES, get_profile
+from edgernn.train.reference import FloatModel
+from edgernn.train.stepper import drive
+from tests import networks
+
+SHAPES = {
+    **{name: (layer,) for name, layer in networks.CELLS.items()},
+    "dense, gru, gru": (Layer("dense", 12, "relu"), Layer("gru", 12), Layer("gru", 8)),
+    "lstm, dense": (Layer("lstm", 12), Layer("dense", 8, "tanh")),
+    "dense, layer norm, gru": (Layer("dense", 12, "linear"), Layer("layer_norm", 12),
+                               Layer("gru", 8)),
+}
+
+
+def build(name, profile, per_channel=True):
+    network = networks.network(*SHAPES[name])
+    ranges = calibrate(network, networks.sequences())
+    return network, *emit(network, ranges, get_profile(profile), per_channel)
+
+
+def inputs(tensor, steps, seed=0):
+    """Codes of the input tensor that visit all of its range."""
+    rng = np.random.default_rng(seed)
+    low, high = tensor.qtype.low, tensor.qtype.high
+    walk = np.cumsum(rng.normal(0, 0.05, (steps, tensor.shape[1])), axis=0)
+    return np.clip(np.sin(walk) * high, low, high).astype(tensor.dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", SHAPES)
+def test_ten_thousand_steps_without_reset_are_equal_to_tflm_in_every_byte(name, profile):
+    pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 alone")
+    network, data, pairs = build(name, profile)
+    model = EmulatedModel(data, pairs, network.architecture.frontend)
+    tflm = open_runtime("tflm", data, model.graph)
+    x = inputs(model.graph.tensor("x"), 10_000)
+    states = model.initial(1)
+    fed = list(states.values())
+    differing = 0
+    for row in x:
+        codes = model._emulator.run({"x": row[None], **states})
+        states = {pair.input: codes[pair.output] for pair in pairs}
+        scores, *fed = tflm.invoke([row[None], *fed])
+        differing += np.count_nonzero(scores != codes["scores"])
+        differing += sum(np.count_nonzero(a != b)
+                         for a, b in zip(fed, states.values(), strict=True))
+    assert differing == 0
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_integer_step_follows_the_float_step(name, profile, per_channel):
+    network, data, pairs = build(name, profile, per_channel)
+    model = EmulatedModel(data, pairs, network.architecture.frontend)
+    rows = networks.sequences(seed=5)
+    float_scores = np.concatenate(drive(FloatModel(network), rows))
+    int_scores = np.concatenate(drive(model, [model.encode(r) for r in rows]))
+    # About three steps of an int8 pre-activation; random weights amplify more than trained ones.
+    bound = {"int8": 0.05, "int8x16": 0.04, "int16x8": 0.02}[profile]
+    assert np.sqrt(np.mean((int_scores - float_scores) ** 2)) < bound
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", SHAPES)
+def test_both_ends_of_a_state_have_one_type(name, profile):
+    _, data, pairs = build(name, profile)
+    step = graph.read(data)
+    for pair in pairs:
+        before, after = step.tensor(pair.input), step.tensor(pair.output)
+        assert (before.dtype, before.scales, before.zero_points, before.shape) == \
+               (after.dtype, after.scales, after.zero_points, after.shape)
+
+
+def test_the_same_network_gives_the_same_bytes():
+    assert build("gru", "int8x16")[1] == build("gru", "int8x16")[1]
+
+
+@pytest.mark.parametrize(("profile", "scale"), [("int8", 1 / 32), ("int16x8", 1 / 1024)])
+def test_a_log_mel_model_takes_its_codes_by_a_shift(profile, scale):
+    network = networks.network(Layer("gru", 8), frontend=LogMelSpec())
+    rows = networks.sequences(features=40)
+    data, _ = emit(network, calibrate(network, rows), get_profile(profile))
+    assert graph.read(data).tensor("x").qtype.scale == scale
