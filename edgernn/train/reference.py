@@ -59,7 +59,7 @@ class FloatOps:
 
     def rsqrt(self, name: str, x: Array) -> Array:
         """See `Ops.rsqrt`."""
-        return self.keep(name, 1 / np.sqrt(x))
+        return self.keep(name, np.float32(1) / np.sqrt(x))
 
     def softmax(self, name: str, x: Array) -> Array:
         """See `Ops.softmax`."""

@@ -1,0 +1,103 @@
+"""The oracle: every op that edgernn emits, in numpy integers, exact with TFLM to the byte.
+
+It is what accuracies are measured with and what every runtime is compared to; for
+speed there are interpreters.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgernn.emulator import activation, arithmetic
+from edgernn.errors import ModelError
+from edgernn.graph import Graph, Op
+from edgernn.quant import QType
+
+Codes = NDArray[Any]
+
+OPS = ("ADD", "CAST", "FULLY_CONNECTED", "LOGISTIC", "MUL", "QUANTIZE", "RSQRT", "SOFTMAX", "SUB",
+       "TANH")
+"""What it can do."""
+
+
+class Emulator:
+    """Run a graph on integers; any number of streams at a time.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its tensors have a batch of 1; `run` takes any batch in its place.
+
+    Raises
+    ------
+    ModelError
+        If the graph has an op, or a type, that is not emulated.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._names = [tensor.name for tensor in graph.tensors]
+        self._constants = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None}
+        self._inputs, self._outputs = graph.inputs, graph.outputs
+        self._calls = [_call(graph, op) for op in graph.ops]
+
+    def run(self, inputs: Mapping[str, Codes], trace: bool = False) -> dict[str, Codes]:
+        """One step.
+
+        Parameters
+        ----------
+        inputs : dict
+            Codes of every graph input by name, shape (streams, width), of its type.
+        trace : bool
+            Return every computed tensor rather than the graph's outputs.
+
+        Returns
+        -------
+        dict
+            Codes by tensor name, shape (streams, width).
+        """
+        values: dict[int, Codes] = dict(self._constants)
+        values.update((i, inputs[self._names[i]]) for i in self._inputs)
+        for function, sources, target in self._calls:
+            values[target] = function(*(values[i] for i in sources))
+        chosen = values.keys() - self._constants.keys() if trace else self._outputs
+        return {self._names[i]: values[i] for i in chosen}
+
+
+def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], int]:
+    """What computes an op's output, from which tensors, and which tensor that is."""
+    if op.name not in OPS:
+        raise ModelError(f"the model has the op {op.name}, which the emulator does not know; it "
+                         f"knows {', '.join(OPS)}. Use another backend: --backend litert")
+    if op.options.get("activation", "NONE") not in ("NONE", "RELU") or (
+            op.name != "FULLY_CONNECTED" and op.options.get("activation", "NONE") != "NONE"):
+        raise ModelError(f"the model has a {op.name} with fused {op.options['activation']}, which "
+                         "the emulator does not know. Use another backend: --backend litert")
+    types = [_qtype(graph, i, op) for i in op.inputs[:1]]
+    y = _qtype(graph, op.outputs[0], op)
+    x = types[0]
+    if op.name == "FULLY_CONNECTED":
+        bias = graph.tensors[op.inputs[2]] if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
+        return (arithmetic.fully_connected(x, graph.tensors[op.inputs[1]], bias, y,
+                                           op.options["activation"]),
+                op.inputs[:1], op.outputs[0])
+    if op.name in ("ADD", "SUB", "MUL"):
+        maker = {"ADD": arithmetic.add, "SUB": arithmetic.sub, "MUL": arithmetic.mul}[op.name]
+        return maker(x, _qtype(graph, op.inputs[1], op), y), op.inputs, op.outputs[0]
+    makers: dict[str, Callable[[], Callable[[Codes], Codes]]] = {
+        "LOGISTIC": lambda: activation.logistic(x),
+        "TANH": lambda: activation.tanh(x),
+        "SOFTMAX": lambda: activation.softmax(x, op.options["beta"]),
+        "RSQRT": lambda: activation.rsqrt(x, y),
+        "QUANTIZE": lambda: arithmetic.quantize(x, y),
+        "CAST": lambda: arithmetic.cast(y),
+    }
+    return makers[op.name](), op.inputs, op.outputs[0]
+
+
+def _qtype(graph: Graph, index: int, op: Op) -> QType:
+    q = graph.tensors[index].qtype
+    if q.dtype not in ("int8", "int16"):
+        raise ModelError(f"{op.name} has a tensor of {q.dtype}; the emulator knows int8 and int16. "
+                         "Use another backend: --backend litert")
+    return q

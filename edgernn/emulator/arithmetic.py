@@ -1,0 +1,101 @@
+"""FULLY_CONNECTED, ADD, SUB, MUL, QUANTIZE and CAST on int8 and int16."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.emulator.fixed import Multiplier
+from edgernn.errors import ModelError
+from edgernn.graph import Tensor
+from edgernn.quant import QType
+
+Codes = NDArray[Any]
+
+
+def fully_connected(x: QType, weights: Tensor, bias: Tensor | None, y: QType,
+                    activation: str) -> Callable[[Codes], Codes]:
+    """``x @ weights.T + bias``; weights has shape (outputs, inputs)."""
+    if weights.data is None or (bias is not None and bias.data is None):
+        raise ModelError(f"the matmul with {weights.name!r} has weights that are computed; "
+                         "constants were needed. Make the model again: edgernn quantize")
+    # Products of integers below 2**15 * 2**7, up to 2**16 of them, stay below 2**53: the
+    # float64 matmul is exact, and much faster than numpy's integer one.
+    matrix = weights.data.T.astype(np.float64)
+    offset = np.zeros(matrix.shape[1], np.int64)
+    if bias is not None and bias.data is not None:
+        offset = bias.data.astype(np.int64)
+    offset = offset - x.zero_point * weights.data.astype(np.int64).sum(axis=1)
+    multiplier = _matmul_multiplier(x, weights, y)
+    rescale = multiplier.times_wide if x.dtype == "int16" else multiplier.times
+    low = max(y.low, y.zero_point) if activation == "RELU" else y.low
+
+    def run(codes: Codes) -> Codes:
+        sums = np.rint(codes.astype(np.float64) @ matrix).astype(np.int64) + offset
+        return np.clip(rescale(sums) + y.zero_point, low, y.high).astype(y.dtype)
+
+    return run
+
+
+def _matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
+    scales = np.array(weights.scales, np.float64)
+    if len(scales) > 1:
+        return Multiplier.each(x.scale * scales / y.scale)
+    # The kernel multiplies the two float32 scales of the per-tensor case in float32.
+    return Multiplier.of(float(np.float32(x.scale) * np.float32(scales[0])) / y.scale)
+
+
+def add(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
+    """ADD: both are brought to twice the larger scale, with 15 or 20 bits to spare."""
+    twice = 2 * max(a.scale, b.scale)
+    bits = 15 if y.dtype == "int16" else 20
+    return _sum(a, b, y, 1, a.scale / twice, b.scale / twice, twice / (2.0**bits * y.scale), bits)
+
+
+def sub(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
+    """SUB: as ADD, but its multipliers are computed in float32."""
+    f = np.float32
+    twice = f(2) * max(f(a.scale), f(b.scale))
+    bits = 15 if y.dtype == "int16" else 20
+    return _sum(a, b, y, -1, float(f(a.scale) / twice), float(f(b.scale) / twice),
+                float(twice / (f(2.0**bits) * f(y.scale))), bits)
+
+
+def _sum(a: QType, b: QType, y: QType, sign: int, a_real: float, b_real: float, y_real: float,
+         bits: int) -> Callable[[Codes, Codes], Codes]:
+    to_a, to_b, to_y = Multiplier.of(a_real), Multiplier.of(b_real), Multiplier.of(y_real)
+
+    def run(p: Codes, q: Codes) -> Codes:
+        total = (to_a.times((p.astype(np.int64) - a.zero_point) << bits)
+                 + sign * to_b.times((q.astype(np.int64) - b.zero_point) << bits))
+        return np.clip(to_y.times(total) + y.zero_point, y.low, y.high).astype(y.dtype)
+
+    return run
+
+
+def mul(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
+    """MUL."""
+    multiplier = Multiplier.of(a.scale * b.scale / y.scale)
+
+    def run(p: Codes, q: Codes) -> Codes:
+        product = (p.astype(np.int64) - a.zero_point) * (q.astype(np.int64) - b.zero_point)
+        return np.clip(multiplier.times(product) + y.zero_point, y.low, y.high).astype(y.dtype)
+
+    return run
+
+
+def quantize(x: QType, y: QType) -> Callable[[Codes], Codes]:
+    """QUANTIZE between integers."""
+    multiplier = Multiplier.of(x.scale / y.scale)
+
+    def run(codes: Codes) -> Codes:
+        moved = multiplier.times(codes.astype(np.int64) - x.zero_point) + y.zero_point
+        return np.clip(moved, y.low, y.high).astype(y.dtype)
+
+    return run
+
+
+def cast(y: QType) -> Callable[[Codes], Codes]:
+    """CAST: the same integer in another width."""
+    return lambda codes: codes.astype(y.dtype)
