@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import ModelError
-from edgernn.quant import QType, quantize, shift_codes
+from edgernn.quant import QType, quantize_features, shift_codes
 from edgernn.spec import FrontendSpec, LogMelSpec
 
 CODE_SCALE = 1 / 1024
@@ -31,7 +31,7 @@ def encoder(frontend: FrontendSpec, q: QType) -> Encoder:
         If the model listens to log-mel codes at a scale that no shift reaches.
     """
     if not isinstance(frontend, LogMelSpec):
-        return lambda rows: quantize(rows, q)
+        return lambda rows: quantize_features(rows, q)
     shift = round(float(np.log2(q.scale / CODE_SCALE)))
     if shift < 0 or q.scale != CODE_SCALE * 2.0**shift:
         raise ModelError(f"the model's input scale is {q.scale:.9g}; a log-mel frontend needs "

@@ -7,7 +7,8 @@
     ├── SourceError     a microphone, file or pipe that cannot be read
     ├── DataError       a training set that cannot be used
     ├── ConfigError     a training option that makes no sense
-    └── QuantizeError   a network an int8 step cannot represent
+    ├── QuantizeError   a network an int8 step cannot represent
+    └── OutputError     a file that cannot be written
 
 Each message says what was found, what was needed, and what to do.  The command
 line prints the message alone and exits with 1; anything else that escapes is a
@@ -45,3 +46,7 @@ class ConfigError(EdgernnError):
 
 class QuantizeError(EdgernnError):
     """The trained network cannot be represented as an int8 step."""
+
+
+class OutputError(EdgernnError):
+    """A file cannot be written."""

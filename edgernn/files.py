@@ -1,0 +1,49 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgernn.errors import OutputError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it if the block ends well.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; `path` is then as it was.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.",
+                                        suffix=path.suffix)
+    except OSError as problem:
+        raise _refused(path, problem) from problem
+    os.close(handle)
+    try:
+        yield Path(name)
+        # mkstemp makes files that only their owner may read; a result is like any other file.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except OSError as problem:
+        raise _refused(path, problem) from problem
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a whole file, or leave `path` as it was; see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _refused(path: Path, problem: OSError) -> OutputError:
+    return OutputError(f"{path} cannot be written: {problem.strerror or problem}. "
+                       "Choose another place, or make room there")

@@ -1,0 +1,186 @@
+"""The runtimes that can run a step: the only file that knows they differ.
+
+Measured, per op and per model, in docs/runtimes.md: the emulator and TFLM are equal to
+the byte; LiteRT and tflite-runtime differ by a step of the integer here and there.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from edgernn.errors import BackendError
+from edgernn.graph import Graph
+
+Codes = NDArray[Any]
+
+
+class Runtime(Protocol):
+    """A loaded step."""
+
+    name: str
+    """Which runtime it is, as `--backend` calls it."""
+
+    def invoke(self, inputs: Sequence[Codes]) -> list[Codes]:
+        """Outputs, in the order of the graph, from inputs in the order of the graph.
+
+        Outputs are new arrays, the caller's to keep.
+        """
+
+
+class TfliteRuntime:
+    """LiteRT, or tflite-runtime, which came before it and has the same interface."""
+
+    def __init__(self, name: str, interpreter_type: Any, flatbuffer: bytes, graph: Graph) -> None:
+        self.name = name
+        with _quiet():
+            interpreter = interpreter_type(model_content=flatbuffer, num_threads=1)
+            interpreter.allocate_tensors()
+        # Details come in an order of the runtime's own; only names are sure.
+        found = {d["name"]: d["index"]
+                 for d in interpreter.get_input_details() + interpreter.get_output_details()}
+        self._inputs = [found[graph.tensors[i].name] for i in graph.inputs]
+        self._outputs = [found[graph.tensors[i].name] for i in graph.outputs]
+        self._set, self._get = interpreter.set_tensor, interpreter.get_tensor
+        self._run = interpreter.invoke
+
+    def invoke(self, inputs: Sequence[Codes]) -> list[Codes]:
+        """See `Runtime.invoke`."""
+        put = self._set
+        for index, value in zip(self._inputs, inputs):  # noqa: B905 - strict= costs 0.1 us
+            put(index, value)
+        self._run()
+        return [self._get(index) for index in self._outputs]
+
+
+class TflmRuntime:
+    """TensorFlow Lite Micro, through the package tflite-micro (x86-64 alone)."""
+
+    name = "tflm"
+
+    def __init__(self, interpreter_module: Any, flatbuffer: bytes, graph: Graph) -> None:
+        self._interpreter = interpreter_module.Interpreter.from_bytes(flatbuffer)
+        self._count = len(graph.outputs)
+
+    def invoke(self, inputs: Sequence[Codes]) -> list[Codes]:
+        """See `Runtime.invoke`."""
+        for position, value in enumerate(inputs):
+            self._interpreter.set_input(value, position)
+        self._interpreter.invoke()
+        return [self._interpreter.get_output(i) for i in range(self._count)]
+
+
+class EmulatorRuntime:
+    """Our own numpy emulator: slow, exact, everywhere."""
+
+    name = "emulator"
+
+    def __init__(self, graph: Graph) -> None:
+        from edgernn.emulator import Emulator
+
+        self._emulator = Emulator(graph)
+        self._inputs = [graph.tensors[i].name for i in graph.inputs]
+        self._outputs = [graph.tensors[i].name for i in graph.outputs]
+
+    def invoke(self, inputs: Sequence[Codes]) -> list[Codes]:
+        """See `Runtime.invoke`."""
+        made = self._emulator.run(dict(zip(self._inputs, inputs, strict=True)))
+        return [made[name] for name in self._outputs]
+
+
+def _litert(flatbuffer: bytes, graph: Graph) -> Runtime:
+    from ai_edge_litert.interpreter import Interpreter
+
+    return TfliteRuntime("litert", Interpreter, flatbuffer, graph)
+
+
+def _tflite_runtime(flatbuffer: bytes, graph: Graph) -> Runtime:
+    from tflite_runtime.interpreter import Interpreter
+
+    return TfliteRuntime("tflite-runtime", Interpreter, flatbuffer, graph)
+
+
+def _tflm(flatbuffer: bytes, graph: Graph) -> Runtime:
+    from tflite_micro.python.tflite_micro import runtime
+
+    return TflmRuntime(runtime, flatbuffer, graph)
+
+
+def _emulator(flatbuffer: bytes, graph: Graph) -> Runtime:
+    return EmulatorRuntime(graph)
+
+
+OPENERS: dict[str, Callable[[bytes, Graph], Runtime]] = {
+    "litert": _litert, "tflite-runtime": _tflite_runtime, "tflm": _tflm, "emulator": _emulator}
+
+PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
+"""The distribution each needs; fastest first, which is the order `auto` tries."""
+
+BACKENDS = ("auto", *OPENERS)
+
+
+def available() -> dict[str, str]:
+    """Versions of the interpreters installed here, by backend, fastest first."""
+    found = {}
+    for name, package in PACKAGES.items():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(package)
+    return found
+
+
+def open_runtime(backend: str, flatbuffer: bytes, graph: Graph) -> Runtime:
+    """Load a verified step.
+
+    Parameters
+    ----------
+    backend : str
+        One of `BACKENDS`.  `auto` is the fastest interpreter that is installed; never the
+        emulator, which would be a hundred times slower without saying so.
+    flatbuffer : bytes
+        What `graph` was read from: an interpreter trusts its file, `edgernn.graph` does not.
+    graph : Graph
+
+    Raises
+    ------
+    BackendError
+        If the runtime is not installed, or refuses the model.
+    """
+    if backend == "auto":
+        backend = next(iter(available()), "")
+        if not backend:
+            raise BackendError("no interpreter is installed; one of "
+                               f"{', '.join(PACKAGES.values())} was needed. "
+                               'Install it: pip install "edgernn[device]"')
+    if backend not in OPENERS:
+        raise BackendError(f"there is no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    try:
+        return OPENERS[backend](flatbuffer, graph)
+    except ImportError as problem:
+        raise BackendError(f"the backend {backend} cannot be loaded ({problem}). Install it: "
+                           f"pip install {PACKAGES[backend]}, or choose one that is here: "
+                           f"{', '.join(available()) or 'none'}") from problem
+    except (RuntimeError, ValueError) as problem:
+        raise BackendError(f"{backend} refuses the model: {str(problem).strip()[:300]}. "
+                           "Try another: --backend emulator") from problem
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the interpreter's greeting off stderr, which is ours to talk on.
+
+    It is written by C++ to the file descriptor, so that is what is turned away; Python's
+    exceptions still tell what went wrong.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

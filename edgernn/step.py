@@ -1,0 +1,290 @@
+"""One step of a recurrent model, its memory in plain sight."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn import bundle, graph
+from edgernn.encode import Encoder, encoder
+from edgernn.errors import BackendError, FeatureError, ModelError
+from edgernn.graph import Graph, Tensor
+from edgernn.interpreter import Runtime, open_runtime
+from edgernn.quant import FeatureQuantizer, QType
+from edgernn.spec import LogMelSpec, ModelSpec
+
+Codes = NDArray[Any]
+
+
+class StepModel:
+    """A streamed model: `step` a frame, `hold` a missing one, `reset` at the start.
+
+    The state is explicit: it lives here, not in the runtime, so it can be saved,
+    restored and forked.  Not for several threads at once.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        Labels, frontend, detector, origin.
+    graph : Graph
+        The tensors and ops.
+    runtime : Runtime
+        What runs them.
+    """
+
+    def __init__(self, spec: ModelSpec, graph: Graph, runtime: Runtime) -> None:
+        """Join checked parts; most callers want `open`."""
+        self.spec, self.graph, self.runtime = spec, graph, runtime
+        self.encode: Encoder
+        """Frontend rows, shape (n, width), to codes that `step` takes row by row."""
+        x, scores = graph.tensor(spec.input), graph.tensor(spec.output)
+        self.encode = encoder(spec.frontend, x.qtype)
+        self._width = x.shape[-1]
+        self._shape = (self._width,)
+        self._dtype = np.dtype(x.dtype)
+        self._quantize = FeatureQuantizer(x.qtype, self._width)
+        self._order = _Order(graph, spec)
+        self._reals = _score_table(scores.qtype)
+        self._scores_row = np.zeros((1, len(spec.labels)), np.float32)
+        self._scores = self._scores_row[0]
+        self.reset()
+
+    @classmethod
+    def open(cls, path: str | Path, backend: str = "auto") -> "StepModel":
+        """Open a .tflite written by `edgernn quantize`.
+
+        Parameters
+        ----------
+        path : path
+        backend : str
+            auto, litert, tflite-runtime, tflm or emulator.
+
+        Raises
+        ------
+        ModelError
+            If the file is damaged, has no edgernn.json, or its parts do not fit.
+        BackendError
+            If the runtime is missing, refuses the model, or does not carry its state.
+        """
+        parts = bundle.read(Path(path))
+        step_graph = graph.read(parts.flatbuffer)
+        check(parts.spec, step_graph)
+        model = cls(parts.spec, step_graph,
+                    open_runtime(backend, parts.flatbuffer, step_graph))
+        prove_state_is_carried(model)
+        return model
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each score means."""
+        return self.spec.labels
+
+    @property
+    def width(self) -> int:
+        """Features of one frame."""
+        return self._width
+
+    def step(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        """Take one frame and return its scores.
+
+        Parameters
+        ----------
+        features : array, shape (width,)
+            float32 features in the frontend's real units, or codes of the model's own
+            integer type as `encode` gives them.
+
+        Returns
+        -------
+        float32 array, shape (labels,)
+            One score per label, 0 to 1.  Overwritten by the next step: copy it to keep it.
+
+        Raises
+        ------
+        FeatureError
+            If the width is another, or a feature is NaN or infinite.  The state is then
+            as it was.
+        """
+        if type(features) is not np.ndarray or features.shape != self._shape:
+            features = self._frame(features)
+        codes = (features[None] if features.dtype is self._dtype
+                 else self._quantize(features))
+        if codes is None:
+            raise _not_finite(features)
+        states = self._states
+        states[self._order.x] = codes
+        outputs = self.runtime.invoke(states)
+        self._reals.take(outputs[self._order.scores], out=self._scores_row, mode="wrap")
+        for source, target in self._order.carried:
+            states[target] = outputs[source]
+        return self._scores
+
+    def hold(self) -> NDArray[np.float32]:
+        """Let a masked or missing frame pass: the state stays, the last scores are repeated.
+
+        As Keras does with a masked frame; before the first step they are zeros.
+        """
+        return self._scores
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._states: list[Codes] = [np.full(t.shape, t.qtype.zero_point, t.dtype)
+                                     for t in self._order.inputs]
+        self._scores[:] = 0
+
+    def state(self) -> dict[str, Codes]:
+        """A copy of all that the next step depends on, by tensor name; for `restore`."""
+        saved = {t.name: s.copy() for t, s in zip(self._order.inputs, self._states, strict=True)
+                 if t.name != self.spec.input}
+        return saved | {self.spec.output: self._scores.copy()}
+
+    def restore(self, state: Mapping[str, Codes]) -> None:
+        """Go on from what `state` returned, of this model or a fork of it.
+
+        Raises
+        ------
+        ModelError
+            If a state is missing or of another type or shape; nothing is then changed.
+        """
+        current = self.state()
+        for name, value in current.items():
+            found = state.get(name)
+            if found is None or found.shape != value.shape or found.dtype != value.dtype:
+                what = "missing" if found is None else f"{found.dtype}{list(found.shape)}"
+                raise ModelError(f"the saved state {name!r} is {what}; this model needs "
+                                 f"{value.dtype}{list(value.shape)}. Restore a state of this model")
+        for i, tensor in enumerate(self._order.inputs):
+            if tensor.name != self.spec.input:
+                self._states[i] = state[tensor.name].copy()
+        self._scores[:] = state[self.spec.output]
+
+    def fork(self) -> "StepModel":
+        """Another stream over the same runtime, begun from reset, with a state of its own."""
+        return StepModel(self.spec, self.graph, self.runtime)
+
+    def _frame(self, features: Any) -> NDArray[Any]:
+        """An array of the right width out of a list, or an error."""
+        try:
+            array = np.asarray(features)
+            array = array.astype(self._dtype if array.dtype == self._dtype else np.float32)
+        except (TypeError, ValueError) as problem:
+            raise FeatureError(f"the frame is {features!r:.60}; {self._width} numbers were needed. "
+                               "Give one row of features") from problem
+        if array.shape != (self._width,):
+            raise FeatureError(f"the frame has shape {array.shape}; ({self._width},) was needed. "
+                               "Give one row of the frontend this model was trained with "
+                               "(edgernn info shows it)")
+        return array
+
+
+class _Order:
+    """Where in the graph's lists of inputs and outputs everything is."""
+
+    def __init__(self, graph: Graph, spec: ModelSpec) -> None:
+        self.inputs = [graph.tensors[i] for i in graph.inputs]
+        ins = [t.name for t in self.inputs]
+        outs = [graph.tensors[i].name for i in graph.outputs]
+        self.x, self.scores = ins.index(spec.input), outs.index(spec.output)
+        self.carried = [(outs.index(pair.output), ins.index(pair.input)) for pair in spec.states]
+
+
+def check(spec: ModelSpec, graph: Graph) -> None:
+    """Whether edgernn.json and the graph speak of the same model.
+
+    Raises
+    ------
+    ModelError
+        With what differs.
+    """
+    ins = {graph.tensors[i].name for i in graph.inputs}
+    outs = {graph.tensors[i].name for i in graph.outputs}
+    for name, where, kind in ((spec.input, ins, "input"), (spec.output, outs, "output"),
+                              *((p.input, ins, "input") for p in spec.states),
+                              *((p.output, outs, "output") for p in spec.states)):
+        if name not in where:
+            raise ModelError(f"edgernn.json names the {kind} {name!r}, which the model does not "
+                             f"have; it has {', '.join(sorted(where))}. {bundle.REMEDY}")
+    if len(ins) != 1 + len(spec.states) or len(graph.inputs) != len(ins):
+        raise ModelError(f"the model has the inputs {', '.join(sorted(ins))}, of which edgernn.json"
+                         f" explains only {1 + len(spec.states)}. {bundle.REMEDY}")
+    for pair in spec.states:
+        before, after = graph.tensor(pair.input), graph.tensor(pair.output)
+        if _type(before) != _type(after):
+            raise ModelError(
+                f"the state {pair.input!r} is {_type(before)}, but its next value {pair.output!r} "
+                f"is {_type(after)}; they must be equal, since the bytes are copied. "
+                f"{bundle.REMEDY}")
+    _check_widths(spec, graph)
+
+
+def _check_widths(spec: ModelSpec, graph: Graph) -> None:
+    x, scores = graph.tensor(spec.input), graph.tensor(spec.output)
+    for tensor in (x, scores):
+        if len(tensor.shape) != 2 or tensor.shape[0] != 1 or tensor.dtype not in ("int8", "int16"):
+            raise ModelError(f"the tensor {tensor.name!r} is {_type(tensor)}; int8 or int16 of "
+                             f"shape [1, n] was needed. {bundle.REMEDY}")
+    features = (spec.frontend.mels if isinstance(spec.frontend, LogMelSpec)
+                else len(spec.frontend.mean))
+    for what, found, needed in (("labels", scores.shape[1], len(spec.labels)),
+                                ("frontend features", x.shape[1], features)):
+        if found != needed:
+            raise ModelError(f"edgernn.json has {needed} {what}, but the model has {found}. "
+                             f"{bundle.REMEDY}")
+
+
+def _type(tensor: Tensor) -> str:
+    scale = ", ".join(f"{s:.9g}" for s in tensor.scales)
+    zero = ", ".join(map(str, tensor.zero_points))
+    return f"{tensor.dtype}{list(tensor.shape)} scale {scale} zero point {zero}"
+
+
+def prove_state_is_carried(model: StepModel) -> None:
+    """Three steps that fail on a runtime which forgets its state, or keeps one of its own.
+
+    Raises
+    ------
+    BackendError
+        If the same frame and state do not give the same answer twice, or if the third
+        step is the same with the state of the second and with none.
+    """
+    if not model.spec.states:
+        return
+    stream = model.fork()
+    x = model.graph.tensor(model.spec.input)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(x.qtype.low, x.qtype.high + 1, (3, model.width)).astype(x.dtype)
+
+    def after(state: dict[str, Codes], frame: Codes) -> dict[str, Codes]:
+        stream.restore(state)
+        stream.step(frame)
+        return stream.state()
+
+    empty = stream.state()
+    first = after(empty, frames[0])
+    second = after(first, frames[1])
+    third = after(second, frames[2])
+    if not _equal(after(first, frames[1]), second):
+        raise BackendError(f"{model.runtime.name} gave two answers to the same frame and state: it "
+                           "keeps a memory of its own. Use another: --backend litert")
+    if _equal(after(empty, frames[2]), third):
+        raise BackendError(f"{model.runtime.name} gave the same answer with and without a state: "
+                           "it does not read it. Use another: --backend litert")
+
+
+def _equal(a: dict[str, Codes], b: dict[str, Codes]) -> bool:
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def _score_table(q: QType) -> NDArray[np.float32]:
+    """The real score of every code, those of negative codes at the end, where they wrap to."""
+    codes = np.arange(q.low, q.high + 1)
+    table = np.empty(len(codes), np.float32)
+    table[codes] = (codes - q.zero_point) * q.scale
+    return table
+
+
+def _not_finite(features: NDArray[Any]) -> FeatureError:
+    at = int(np.flatnonzero(~np.isfinite(features))[0])
+    return FeatureError(f"feature {at} is {features[at]}; finite numbers were needed. Leave the "
+                        "frame out with hold(), or repair it before it comes here")
