@@ -46,25 +46,15 @@ def _matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
     return Multiplier.of(float(np.float32(x.scale) * np.float32(scales[0])) / y.scale)
 
 
-def add(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
-    """ADD: both are brought to twice the larger scale, with 15 or 20 bits to spare."""
+def add(a: QType, b: QType, y: QType, sign: int = 1) -> Callable[[Codes, Codes], Codes]:
+    """ADD, or SUB with `sign` -1: both are brought to twice the larger scale first.
+
+    Of the 32 bits, int16 leaves 15 to do so and int8 20.
+    """
     twice = 2 * max(a.scale, b.scale)
     bits = 15 if y.dtype == "int16" else 20
-    return _sum(a, b, y, 1, a.scale / twice, b.scale / twice, twice / (2.0**bits * y.scale), bits)
-
-
-def sub(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
-    """SUB: as ADD, but its multipliers are computed in float32."""
-    f = np.float32
-    twice = f(2) * max(f(a.scale), f(b.scale))
-    bits = 15 if y.dtype == "int16" else 20
-    return _sum(a, b, y, -1, float(f(a.scale) / twice), float(f(b.scale) / twice),
-                float(twice / (f(2.0**bits) * f(y.scale))), bits)
-
-
-def _sum(a: QType, b: QType, y: QType, sign: int, a_real: float, b_real: float, y_real: float,
-         bits: int) -> Callable[[Codes, Codes], Codes]:
-    to_a, to_b, to_y = Multiplier.of(a_real), Multiplier.of(b_real), Multiplier.of(y_real)
+    to_a, to_b = Multiplier.of(a.scale / twice), Multiplier.of(b.scale / twice)
+    to_y = Multiplier.of(twice / (2.0**bits * y.scale))
 
     def run(p: Codes, q: Codes) -> Codes:
         total = (to_a.times((p.astype(np.int64) - a.zero_point) << bits)
@@ -72,6 +62,11 @@ def _sum(a: QType, b: QType, y: QType, sign: int, a_real: float, b_real: float, 
         return np.clip(to_y.times(total) + y.zero_point, y.low, y.high).astype(y.dtype)
 
     return run
+
+
+def sub(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
+    """SUB."""
+    return add(a, b, y, sign=-1)
 
 
 def mul(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
