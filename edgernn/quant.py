@@ -13,6 +13,9 @@ from numpy import add, maximum, minimum, multiply
 from numpy.typing import NDArray
 
 
+INFINITY = float("inf")
+
+
 @dataclass(frozen=True)
 class QType:
     """How one tensor stores real numbers."""
@@ -79,7 +82,6 @@ class FeatureQuantizer:
         self._low = np.array(q.low - q.zero_point, np.float32)
         self._high = np.array(q.high - q.zero_point, np.float32)
         self._magic = np.array(self.MAGIC + q.zero_point, np.float32)
-        self._zeros = np.zeros(width, np.float32)
         self._work = np.empty(width, np.float32)
         step = 4 // np.dtype(q.dtype).itemsize
         low_byte_first = self._work.view(np.dtype(q.dtype))
@@ -90,8 +92,9 @@ class FeatureQuantizer:
         """Codes of shape (1, width), overwritten by the next call; None if not all finite."""
         work = self._work
         multiply(real, self._inverse, out=work)
-        # 0 * infinity and 0 * NaN are NaN, and NaN is not 0.
-        if work.dot(self._zeros) != 0.0:
+        # A NaN or an infinity makes the sum of squares one too; so may a huge number, which
+        # is then looked at again.
+        if not work.dot(work) < INFINITY and not np.isfinite(real).all():
             return None
         maximum(work, self._low, out=work)
         minimum(work, self._high, out=work)

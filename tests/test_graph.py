@@ -1,0 +1,71 @@
+"""The reader of .tflite files: everything in, nothing damaged through."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgernn import bundle, graph
+from edgernn.errors import ModelError
+from edgernn.train.architecture import Layer
+from tests.models import model_bytes
+
+FLATBUFFER = bundle.split(model_bytes(Layer("gru", 4), features=3))[0]
+
+
+def test_tensors_and_ops_are_those_that_litert_sees():
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    interpreter = litert.Interpreter(model_content=FLATBUFFER)
+    interpreter.allocate_tensors()
+    read = graph.read(FLATBUFFER)
+    for details in interpreter.get_input_details() + interpreter.get_output_details():
+        tensor = read.tensor(details["name"])
+        assert tensor.shape == tuple(details["shape"])
+        assert np.dtype(tensor.dtype) == details["dtype"]
+        assert (tensor.scales[0], tensor.zero_points[0]) == details["quantization"]
+    # LiteRT appends its own delegate to the list of ops.
+    seen = [op["op_name"] for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
+    assert seen == [op.name for op in read.ops]
+
+
+def test_weights_are_read_as_written():
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(FLATBUFFER))
+    read = graph.read(FLATBUFFER)
+    for ours, theirs in zip(read.tensors, model.subgraphs[0].tensors, strict=True):
+        data = model.buffers[theirs.buffer].data
+        if data is None:
+            assert ours.data is None
+        else:
+            assert ours.data.tobytes() == bytes(data)
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_raises_anything_but_a_model_error():
+    for at in range(len(FLATBUFFER)):
+        for bit in (0, 3, 7):
+            damaged = bytearray(FLATBUFFER)
+            damaged[at] ^= 1 << bit
+            try:
+                graph.read(bytes(damaged))
+            except ModelError:
+                pass
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, len(FLATBUFFER) - 1))
+def test_no_truncation_raises_anything_but_a_model_error(length):
+    with pytest.raises(ModelError):
+        graph.read(FLATBUFFER[:length])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400))
+def test_no_bytes_raise_anything_but_a_model_error(data):
+    with pytest.raises(ModelError):
+        graph.read(b"\x20\x00\x00\x00TFL3" + data)
+
+
+def test_a_tensor_that_is_not_there_is_named():
+    with pytest.raises(ModelError, match="'nothing'"):
+        graph.read(FLATBUFFER).tensor("nothing")

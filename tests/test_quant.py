@@ -1,0 +1,50 @@
+"""Rounding, which is done here and nowhere else."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edgernn.quant import (
+    FeatureQuantizer,
+    QType,
+    dequantize,
+    quantize,
+    quantize_features,
+    shift_codes,
+)
+
+TYPES = [QType("int8", 0.03), QType("int8", 0.03, -40), QType("int16", 0.0007)]
+
+
+@pytest.mark.parametrize("q", TYPES)
+@given(arrays(np.float32, 9, elements=st.floats(-100, 100, width=32)))
+def test_the_fast_quantizer_equals_the_plain_one(q, real):
+    np.testing.assert_array_equal(FeatureQuantizer(q, 9)(real)[0], quantize_features(real, q))
+
+
+@pytest.mark.parametrize("q", TYPES)
+def test_every_code_survives_a_round_trip(q):
+    codes = np.arange(q.low, q.high + 1).astype(q.dtype)
+    np.testing.assert_array_equal(quantize(dequantize(codes, q), q), codes)
+
+
+def test_the_fast_quantizer_saturates_what_is_huge_but_finite():
+    real = np.array([3e38, -3e38, 1e30], np.float32)
+    with np.errstate(over="ignore"):
+        assert FeatureQuantizer(TYPES[0], 3)(real).tolist() == [[127, -128, 127]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_fast_quantizer_refuses_what_is_not_finite(bad):
+    real = np.zeros(5, np.float32)
+    real[3] = bad
+    assert FeatureQuantizer(TYPES[0], 5)(real) is None
+
+
+@given(arrays(np.int16, 20), st.integers(0, 8))
+def test_a_shift_is_a_division_rounded_up_at_ties(codes, shift):
+    expected = np.floor((codes.astype(float) - 4096) / 2**shift + 0.5)
+    found = shift_codes(codes, 4096, shift, 0, "int16")
+    np.testing.assert_array_equal(found, np.clip(expected, -32768, 32767))
