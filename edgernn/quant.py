@@ -12,7 +12,6 @@ import numpy as np
 from numpy import add, maximum, minimum, multiply
 from numpy.typing import NDArray
 
-
 INFINITY = float("inf")
 
 

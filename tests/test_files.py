@@ -11,9 +11,14 @@ from edgernn.errors import OutputError
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "model.tflite"
     files.write(path, b"old")
-    with pytest.raises(RuntimeError), files.replacing(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with files.replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -32,8 +37,12 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
     path = tmp_path / "model.tflite"
-    monkeypatch.setattr(files.Path, "write_bytes",
-                        lambda self, data: open("/dev/full", "wb", buffering=0).write(data))
+
+    def write_to_a_full_disk(self, data):
+        with open("/dev/full", "wb", buffering=0) as disk:
+            disk.write(data)
+
+    monkeypatch.setattr(files.Path, "write_bytes", write_to_a_full_disk)
     with pytest.raises(OutputError, match="No space left"):
         files.write(path, b"much")
     assert list(tmp_path.iterdir()) == []
