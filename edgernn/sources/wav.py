@@ -1,0 +1,137 @@
+"""A recording, as a source: wav, flac, ogg and whatever else libsndfile reads."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edgernn.errors import SourceError
+from edgernn.frames import Frame
+from edgernn.sources.source import Source, to_int16
+
+UNKNOWN_LENGTH = 0x7FFF0000
+"""Recorders that write to a pipe leave the length of a wav at this or more, or at 0."""
+
+
+class WavSource(Source):
+    """A recording from its beginning to its end, several channels averaged to one.
+
+    Any sample type is read; floats beyond [-1, 1] saturate.
+
+    Parameters
+    ----------
+    path : path
+    rate_hz : int
+        Samples per second the model was trained at.
+    block : int
+        Samples per frame.
+    needed_by : str
+        What a message calls the model.
+
+    Raises
+    ------
+    SourceError
+        If soundfile is not installed; if the file is missing, not a file, not
+        audio, empty, cut short, or of another rate.  Damage within the audio is
+        raised while iterating, after the frames before it.
+    """
+
+    def __init__(self, path: str | Path, rate_hz: int, block: int,
+                 needed_by: str = "the model") -> None:
+        super().__init__(rate_hz, block)
+        self.path = Path(path)
+        self._soundfile = _soundfile()
+        _check_readable(self.path)
+        try:
+            self._file: Any = self._soundfile.SoundFile(str(self.path))
+        except self._soundfile.LibsndfileError as problem:
+            raise SourceError(f"{self.path} cannot be read as audio ({problem.error_string}); wav, "
+                              f"flac or ogg is needed. Convert it: sox {self.path} "
+                              f"-r {rate_hz} -c 1 out.wav") from problem
+        try:
+            self._check(needed_by)
+        except SourceError:
+            self.close()
+            raise
+
+    def _check(self, needed_by: str) -> None:
+        found = self._file.samplerate
+        if found != self.rate_hz:
+            raise SourceError(f"{self.path} is sampled at {found} Hz but {needed_by} was trained "
+                              f"at {self.rate_hz} Hz. Convert it: "
+                              f"sox {self.path} -r {self.rate_hz} out.wav")
+        _check_whole(self.path)
+        if self._file.frames == 0:
+            raise SourceError(f"{self.path} holds no samples; at least one is needed. "
+                              "Record it again.")
+
+    def __iter__(self) -> Iterator[Frame]:
+        done, expected = 0, self._file.frames
+        # Reading a second at a time is four times as fast as reading hops.
+        per_read = -(-self.rate_hz // self.block) * self.block
+        while True:
+            try:
+                samples = to_int16(self._file.read(per_read, dtype="float64"), str(self.path))
+            except self._soundfile.SoundFileRuntimeError as problem:
+                raise self._damaged(done, expected, str(problem)) from problem
+            for start in range(0, len(samples), self.block):
+                yield Frame(samples[start:start + self.block], (done + start) / self.rate_hz)
+            done += len(samples)
+            if len(samples) < per_read:
+                break
+        if done < expected:
+            raise self._damaged(done, expected, "the data ends")
+
+    def _damaged(self, done: int, expected: int, what: str) -> SourceError:
+        return SourceError(f"{self.path} is damaged after {done / self.rate_hz:.2f} s of "
+                           f"{expected / self.rate_hz:.2f} s ({what}). "
+                           "Copy or record it again.")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _soundfile() -> ModuleType:
+    try:
+        import soundfile
+    except (ImportError, OSError) as problem:  # OSError: libsndfile itself is missing
+        raise SourceError('Reading recordings needs soundfile: pip install "edgernn[audio]" '
+                          "(on a system without its wheel also: apt install libsndfile1)"
+                          ) from problem
+    module: ModuleType = soundfile
+    return module
+
+
+def _check_readable(path: Path) -> None:
+    """libsndfile says "System error" to all of these."""
+    if path.exists() and not path.is_file():
+        raise SourceError(f"{path} is not a file; a recording is needed. To read a pipe or a "
+                          f"device, send raw s16le to stdin: --input - < {path}")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
+        reason = getattr(problem, "strerror", None) or problem
+        raise SourceError(f"{path} cannot be opened ({reason}); a recording is "
+                          "needed. Check the name.") from problem
+    if empty:
+        raise SourceError(f"{path} is empty, 0 bytes; a recording is needed. Record it again.")
+
+
+def _check_whole(path: Path) -> None:
+    """libsndfile plays what is left of a cut wav and says nothing: compare header and file."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return
+        while len(chunk := file.read(8)) == 8:
+            length, start = int.from_bytes(chunk[4:], "little"), file.tell()
+            if chunk[:4] == b"data":
+                if 0 < length < UNKNOWN_LENGTH and start + length > size:
+                    raise SourceError(f"{path} is cut short: its header promises {length} bytes of "
+                                      f"audio, {size - start} are there. Copy or record it again.")
+                return
+            file.seek(start + length + length % 2)
