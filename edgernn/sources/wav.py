@@ -34,7 +34,7 @@ class WavSource(Source):
     SourceError
         If soundfile is not installed; if the file is missing, not a file, not
         audio, empty, cut short, or of another rate.  Damage within the audio is
-        raised while iterating, after the frames before it.
+        raised while iterating, after the whole seconds before it.
     """
 
     def __init__(self, path: str | Path, rate_hz: int, block: int,

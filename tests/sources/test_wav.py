@@ -1,5 +1,6 @@
 """Recordings of every kind, and things that are none."""
 
+import contextlib
 import sys
 
 import numpy as np
@@ -122,6 +123,20 @@ def test_a_wav_written_to_a_pipe_has_no_length_and_is_heard(tmp_path, length):
     content[40:44] = length.to_bytes(4, "little")
     path.write_bytes(content)
     np.testing.assert_array_equal(heard(path), SAMPLES)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_damage_of_any_kind_is_a_source_error_or_harmless(tmp_path, suffix):
+    path, rng = tmp_path / f"a.{suffix}", np.random.default_rng(0)
+    soundfile.write(path, SAMPLES[:4000], 16000)
+    content = path.read_bytes()
+    for trial in range(200):
+        damaged = bytearray(content[:rng.integers(len(content))] if trial % 5 == 0 else content)
+        for at in rng.integers(0, min(100, len(damaged)) or 1, 3 if damaged else 0):
+            damaged[at] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(SourceError):
+            heard(path)
 
 
 def test_nan_in_a_recording_is_refused(tmp_path):
