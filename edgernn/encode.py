@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import ModelError
+from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO
 from edgernn.quant import QType, quantize_features, shift_codes
 from edgernn.spec import FrontendSpec, LogMelSpec
-
-CODE_SCALE = 1 / 1024
-"""Real feature per log-mel code: a quarter of 1/256 octave."""
-CODE_ZERO = 4096
-"""The log-mel code that stands for the real feature 0."""
 
 Encoder = Callable[[NDArray[Any]], NDArray[Any]]
 

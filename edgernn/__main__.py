@@ -1,0 +1,5 @@
+"""`python -m edgernn`."""
+
+from edgernn.cli.main import main
+
+main()

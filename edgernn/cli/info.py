@@ -1,0 +1,97 @@
+"""`edgernn info`: what a model is."""
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgernn.cli.models import BUNDLED
+
+
+@click.command()
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(model: Path | None, as_json: bool) -> None:
+    """Show what a MODEL is: labels, frontend, states, ops, sizes, detector, origin.
+
+    Without MODEL, the bundled one. Needs no interpreter.
+    """
+    tree = describe(model or BUNDLED)
+    if as_json:
+        click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
+    else:
+        _print_table(tree)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """All that a model file says of itself, as plain JSON values."""
+    from edgernn import bundle, graph, step
+
+    whole = bundle.read(path)
+    read = graph.read(whole.flatbuffer)
+    step.check(whole.spec, read)
+    spec = dataclasses.asdict(whole.spec)
+    constants = [t.data.nbytes for t in read.tensors if t.data is not None]
+    states = [_tensor(read.tensor(pair.input)) for pair in whole.spec.states]
+    return {
+        "model": str(path), "profile": spec["profile"], "labels": list(spec["labels"]),
+        "frontend": spec["frontend"], "input": _tensor(read.tensor(spec["input"])),
+        "output": _tensor(read.tensor(spec["output"])), "states": states,
+        "ops": dict(Counter(op.name for op in read.ops).most_common()),
+        "bytes": {"file": path.stat().st_size, "weights": sum(constants),
+                  "state": sum(state["bytes"] for state in states)},
+        "detector": spec["detector"], "metrics": spec["metrics"],
+        "provenance": spec["provenance"], "model_sha256": spec["model_sha256"],
+        "format": spec["format"]}
+
+
+def _tensor(tensor: Any) -> dict[str, Any]:
+    import numpy as np
+
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape),
+            "scale": tensor.qtype.scale, "zero_point": tensor.qtype.zero_point,
+            "bytes": int(np.prod(tensor.shape)) * np.dtype(tensor.dtype).itemsize}
+
+
+def _print_table(tree: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def pairs(values: dict[str, Any]) -> str:
+        return "\n".join(f"{key}: {_text(value)}" for key, value in values.items())
+
+    table.add_row("model", tree["model"])
+    table.add_row("labels", ", ".join(tree["labels"]))
+    table.add_row("profile", tree["profile"])
+    table.add_row("frontend", pairs(tree["frontend"]))
+    for kind in ("input", "output"):
+        table.add_row(kind, _tensor_text(tree[kind]))
+    table.add_row("states", "\n".join(map(_tensor_text, tree["states"])) or "none")
+    table.add_row("ops", f"{sum(tree['ops'].values())}: "
+                  + ", ".join(f"{n} {op}" for op, n in tree["ops"].items()))
+    table.add_row("bytes", pairs({k: f"{v:,}" for k, v in tree["bytes"].items()}))
+    table.add_row("detector", pairs(tree["detector"]) if tree["detector"] else "none")
+    table.add_row("measured", pairs(tree["metrics"]) or "nothing")
+    table.add_row("origin", pairs(tree["provenance"]) or "unknown")
+    table.add_row("sha256", tree["model_sha256"])
+    Console(soft_wrap=False).print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+    return str(value)
+
+
+def _tensor_text(tensor: dict[str, Any]) -> str:
+    return (f"{tensor['name']}  {tensor['dtype']}{tensor['shape']}  scale {tensor['scale']:.9g}  "
+            f"zero point {tensor['zero_point']}")

@@ -1,0 +1,7 @@
+"""Which model a verb is about."""
+
+from importlib import resources
+from pathlib import Path
+
+BUNDLED = Path(str(resources.files("edgernn") / "models" / "wakeword.tflite"))
+"""The wake-word model that comes with edgernn: "computer" and "alexa"."""

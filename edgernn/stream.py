@@ -1,0 +1,157 @@
+"""The loop: frames in, detections out."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.detect import Detection, Detector
+from edgernn.errors import FeatureError
+from edgernn.frames import Frame
+from edgernn.frontend import make_frontend
+from edgernn.latency import LatencyHistogram
+from edgernn.spec import DetectorSpec, LogMelSpec
+from edgernn.step import StepModel
+
+HOLD_S = 0.5
+"""A longer gap resets the model: what it remembers is then of another moment."""
+
+Scores = Callable[[NDArray[np.float32], float], None]
+
+
+@dataclass
+class Summary:
+    """What a stream was like."""
+
+    heard_s: float = 0.0
+    """Seconds of input, gaps included."""
+    steps: int = 0
+    held: int = 0
+    """Steps that a short gap swallowed: the model held its state."""
+    resets: int = 0
+    """Gaps so long that the model began anew."""
+    missing_s: float = 0.0
+    """Seconds lost in gaps."""
+    detections: int = 0
+    busy_s: float = 0.0
+    """Seconds of computing."""
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    """Of each step, frontend apart."""
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of computing per second heard; 0.01 is a hundred times real time."""
+        return self.busy_s / self.heard_s if self.heard_s else 0.0
+
+
+class Listener:
+    """A model with its frontend, detector and clock; push frames, get detections.
+
+    How the input is cut into frames never changes what comes out.  Time is counted in
+    samples from the source's beginning, lost ones included, so it never shifts:
+
+    - After a gap of up to `HOLD_S` the model holds its state for the steps that were lost,
+      as for masked frames, and the frontend begins a new window.
+    - After a longer one model and detector begin anew too.
+
+    Parameters
+    ----------
+    model : StepModel
+    detector : DetectorSpec, optional
+        In place of the one stored in the model.
+    on_scores : callable, optional
+        Told the scores and the time of every step.
+    """
+
+    def __init__(self, model: StepModel, detector: DetectorSpec | None = None,
+                 on_scores: Scores | None = None) -> None:
+        self.model = model
+        self.frontend = make_frontend(model.spec.frontend)
+        self.rate_hz = sample_rate_hz(model)
+        self.detector = Detector(detector or model.spec.detector or DetectorSpec({}),
+                                 model.labels, 1000 * self.frontend.hop / self.rate_hz)
+        self.summary = Summary()
+        self._on_scores = on_scores
+        self._samples = 0  # of the source so far, lost ones included
+        self._next_end = self._first_end()  # sample at which the next row's window ends
+
+    def push(self, frame: Frame) -> Iterator[Detection]:
+        """Take what a source gave; yield what was detected in it."""
+        if frame.gap:
+            yield from self._lost(frame.gap)
+        begin = time.perf_counter()
+        rows = self.frontend.push(frame.samples)
+        self._samples += len(frame.samples)
+        self.summary.heard_s = self._samples / self.rate_hz
+        codes = self._encoded(rows)
+        self.summary.busy_s += time.perf_counter() - begin
+        yield from self._steps(codes)
+
+    def flush(self) -> Iterator[Detection]:
+        """End the stream: what a frontend still keeps back."""
+        yield from self._steps(self._encoded(self.frontend.flush()))
+
+    def _encoded(self, rows: NDArray[Any]) -> NDArray[Any]:
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            raise FeatureError("a row holds NaN or infinity; finite numbers were needed. "
+                               "Leave such rows out: the model then holds its state")
+        return self.model.encode(rows)
+
+    def _steps(self, codes: NDArray[Any]) -> Iterator[Detection]:
+        for frame in codes:
+            begin = time.perf_counter()
+            scores = self.model.step(frame)
+            end = time.perf_counter()
+            self.summary.latency.add(end - begin)
+            self.summary.steps += 1
+            found = self._detect(scores)
+            self.summary.busy_s += time.perf_counter() - begin
+            if found:
+                yield found
+
+    def _detect(self, scores: NDArray[np.float32]) -> Detection | None:
+        at = self._next_end / self.rate_hz
+        self._next_end += self.frontend.hop
+        if self._on_scores:
+            self._on_scores(scores, at)
+        found = self.detector.push(scores, at)
+        self.summary.detections += found is not None
+        return found
+
+    def _lost(self, gap: int) -> Iterator[Detection]:
+        """Let lost samples pass."""
+        self.frontend.reset()
+        self._samples += gap
+        self.summary.missing_s += gap / self.rate_hz
+        end_after = self._samples + self._first_end()
+        if gap > HOLD_S * self.rate_hz:
+            self.model.reset()
+            self.detector.reset()
+            self.summary.resets += 1
+        else:
+            while self._next_end < end_after:
+                self.summary.held += 1
+                found = self._detect(self.model.hold())
+                if found:
+                    yield found
+        self._next_end = end_after
+
+    def _first_end(self) -> int:
+        """Samples that the first row of a fresh frontend needs."""
+        return int(getattr(self.frontend, "window", 1))
+
+
+def sample_rate_hz(model: StepModel) -> float:
+    """Samples, or sensor rows, per second; 1 where the data never said."""
+    spec = model.spec.frontend
+    return spec.sample_rate_hz if isinstance(spec, LogMelSpec) else spec.rate_hz or 1.0
+
+
+def listen(frames: Iterable[Frame], listener: Listener) -> Iterator[Detection]:
+    """Detections in all frames of a source."""
+    for frame in frames:
+        yield from listener.push(frame)
+    yield from listener.flush()
