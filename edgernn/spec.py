@@ -157,7 +157,7 @@ def decode(kind: Any, tree: Any, where: str) -> Any:
     if kind is float and isinstance(tree, int) and not isinstance(tree, bool):
         return float(tree)
     # bool is an int to Python, but `true` is no number to a reader of JSON.
-    if not isinstance(tree, kind) or isinstance(tree, bool):
+    if not isinstance(tree, kind) or (isinstance(tree, bool) and kind is not bool):
         raise _mismatch(where, kind.__name__, tree)
     return tree
 
