@@ -1,0 +1,114 @@
+"""Recordings and sensor sequences with their labels, speakers and splits."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.errors import DataError
+from edgernn.train.sequences import Sequences
+
+SHORTEST_S = 0.1
+"""A recording this short, seconds, is no word: two frames at most."""
+SILENT = 32
+"""A recording that stays below this, of 32768, is silent (-60 dB)."""
+
+Samples = NDArray[np.int16]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One audio file."""
+
+    path: Path
+    label: str
+    speaker: str = ""
+    """Empty where nobody knows."""
+    split: str = "train"
+    """train, validation or test."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file left out."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class AudioSet:
+    """Labelled recordings, their samples read."""
+
+    labels: tuple[str, ...]
+    """Sorted; `Recording.label` is one of them."""
+    recordings: tuple[Recording, ...]
+    samples: tuple[Samples, ...]
+    """Mono int16 of each recording, at `sample_rate_hz`."""
+    sample_rate_hz: int
+    noises: tuple[Samples, ...] = ()
+    """Long recordings of background, to be mixed in."""
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True)
+class SensorSet:
+    """Labelled sequences of sensor rows."""
+
+    labels: tuple[str, ...]
+    sequences: Sequences
+    """Float rows in the sensor's own units."""
+    columns: tuple[str, ...] = ()
+    rate_hz: float = 0.0
+    skipped: tuple[Skipped, ...] = field(default=())
+
+
+DataSet = AudioSet | SensorSet
+
+
+def check_labels(labels: Iterable[str], where: Path) -> tuple[str, ...]:
+    """Sorted labels, if they can be told apart and be used as file names.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two, or one is no file-safe name.
+    """
+    found = tuple(sorted(set(labels)))
+    for label in found:
+        if not re.fullmatch(r"\w[\w .+'-]*", label) or label.endswith((".", " ")):
+            raise DataError(f"{where} has the label {label!r}; letters, digits, spaces and _ . - + "
+                            "' were needed, since labels become file names. Rename it")
+    if len(found) < 2:
+        raise DataError(f"{where} has {len(found)} label{'s' * (len(found) != 1)}"
+                        f"{' (' + found[0] + ')' if found else ''}; two or more were needed to "
+                        "tell apart. Give a folder of label/*.wav, or an index.csv with a column "
+                        "label")
+    return found
+
+
+def refuse_or_tell(skipped: Iterable[Skipped], strict: bool, tell: Tell) -> tuple[Skipped, ...]:
+    """Name every file left out, and count them by reason.
+
+    Raises
+    ------
+    DataError
+        If there is one and `strict`.
+    """
+    left_out = tuple(skipped)
+    if left_out and strict:
+        first = left_out[0]
+        raise DataError(f"{first.path} is {first.reason}, and {len(left_out) - 1} more files cannot"
+                        " be used. Repair or remove them, or run without --strict")
+    for one in left_out:
+        tell(f"skipped {one.path}: {one.reason}")
+    if left_out:
+        counts = Counter(one.reason.split(":")[0] for one in left_out)
+        tell(f"skipped {len(left_out)} files: "
+             + ", ".join(f"{n} {reason}" for reason, n in counts.most_common()))
+    return left_out

@@ -1,0 +1,59 @@
+"""One file a layout of data; `load` knows which is which."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgernn.errors import DataError
+from edgernn.train.dataset import DataSet
+from edgernn.train.readers import audio, rows, ts
+
+LAYOUTS = ("label/*.wav or *.flac, Speech Commands, an index.csv with path and label, NAME_TRAIN.ts"
+           " and NAME_TEST.ts, an .npz, or CSV files of sensor rows")
+
+
+def load(
+    path: Path, *, sample_rate_hz: int = 16000, strict: bool = False, hold_out: str = "",
+    noise: Sequence[Path] = (), seed: int = 0,
+    tell: Callable[[str], None] = lambda message: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> DataSet:
+    """Read a data set, whatever its layout.
+
+    Parameters
+    ----------
+    path : Path
+        A folder or file in one of `LAYOUTS`.
+    sample_rate_hz : int
+        To which recordings are resampled.
+    strict : bool
+        Stop at the first file that cannot be used, rather than leave it out.
+    hold_out : str
+        Speaker to test on; all others train.
+    noise : paths
+        Folders or files of background, in place of ``_background_noise_``.
+    seed : int
+        Of the split, where the data has none.
+    tell : callable
+        Told what was left out and why.
+    progress : callable
+        Told files done, and how many there are.
+
+    Raises
+    ------
+    DataError
+        If there is nothing usable, or one label only.
+    """
+    if not path.exists():
+        raise DataError(f"{path} is not there; a data set was needed: {LAYOUTS}")
+    if path.suffix == ".npz":
+        return rows.read_npz(path, seed)
+    if path.suffix == ".csv" and path.name != "index.csv":
+        return rows.read_long_csv(path, seed)
+    if path.suffix == ".ts" or any(path.glob("*.ts")):
+        return ts.read(path, seed)
+    folder = path.parent if path.name == "index.csv" else path
+    if folder.is_dir() and not (folder / "index.csv").exists() and any(folder.glob("*/*.csv")):
+        return rows.read_folder(folder, seed, strict, tell)
+    if folder.is_dir():
+        return audio.read(folder, sample_rate_hz, strict, hold_out, noise, tell, progress)
+    raise DataError(f"{path} is none of the layouts known: {LAYOUTS}. Convert it to one of them")
