@@ -37,6 +37,15 @@ class Verbs(click.Group):
         found.name = cmd_name
         return found
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb; a reader of our output that has had enough, as `| head`, is no failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Python flushes stdout once more on its way out, so it gets somewhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing any."""
         with formatter.section("Commands"):
@@ -76,11 +85,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(problem.exit_code)
     except click.exceptions.Exit as wish:
         sys.exit(wish.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has had enough, as `| head` does: no failure.  Python
-        # would flush stdout once more on the way out, so it gets somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except EdgernnError as problem:
         _debug()
         sys.exit(_say(str(problem), FAILED))

@@ -1,0 +1,89 @@
+"""From scores to detections."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgernn.detect import Detector
+from edgernn.errors import ModelError
+from edgernn.spec import DetectorSpec
+
+LABELS = ("_other_", "yes", "no")
+STEP_MS = 20
+
+
+def detector(**changes):
+    spec = {"thresholds": {"yes": 0.6, "no": 0.8}, "smoothing_ms": 60, "hysteresis": 0.2,
+            "refractory_ms": 200} | changes
+    return Detector(DetectorSpec(**spec), LABELS, STEP_MS)
+
+
+def heard(watch, yes, no=None):
+    """Steps at which something fired, with its label."""
+    no = np.zeros(len(yes)) if no is None else no
+    found = []
+    for i, (y, n) in enumerate(zip(yes, no, strict=True)):
+        detection = watch.push(np.array([1 - y - n, y, n], np.float32), i * STEP_MS / 1000)
+        if detection:
+            found.append((i, detection.label))
+    return found
+
+
+def test_a_score_that_stays_fires_once_when_its_average_gets_there():
+    # 0.7 over three steps averages 0.23, 0.47, 0.7: the third reaches 0.6.
+    assert heard(detector(), [0.7] * 100) == [(2, "yes")]
+
+
+def test_a_spike_shorter_than_the_smoothing_does_not_fire():
+    assert heard(detector(), [0, 0, 1.0, 0, 0, 0]) == []
+
+
+def test_it_fires_again_only_after_falling_below_the_hysteresis():
+    # Between 0.4 and 0.6 it is neither: 0.5 does not arm it again, 0.3 does.
+    assert heard(detector(), [0.7] * 20 + [0.5] * 20 + [0.7] * 20) == [(2, "yes")]
+    assert heard(detector(), [0.7] * 20 + [0.3] * 20 + [0.7] * 20) == [(2, "yes"), (42, "yes")]
+
+
+def test_nothing_fires_in_the_refractory_time():
+    yes = [0.0] * 5 + [0.9] * 3 + [0.0] * 4 + [0.9] * 3 + [0.0] * 20
+    found = heard(detector(refractory_ms=400), yes)
+    assert found == [(6, "yes")]
+    assert heard(detector(refractory_ms=0), yes) == [(6, "yes"), (13, "yes")]
+
+
+def test_of_two_labels_the_one_farther_above_its_threshold_fires():
+    assert heard(detector(smoothing_ms=0, thresholds={"yes": 0.3, "no": 0.3}),
+                 [0.4] * 3, [0.5] * 3) == [(0, "no")]
+
+
+def test_a_label_without_a_threshold_never_fires():
+    watch = detector(thresholds={"yes": 0.5})
+    assert heard(watch, [0.0] * 50, [1.0] * 50) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_reset_forgets_everything(scores):
+    watch = detector()
+    first = heard(watch, scores)
+    watch.reset()
+    assert heard(watch, scores) == first
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=80), st.integers(0, 500))
+def test_detections_are_apart_by_the_refractory_time(scores, refractory_ms):
+    steps = [i for i, _ in heard(detector(refractory_ms=refractory_ms, smoothing_ms=0), scores)]
+    assert all(b - a >= round(refractory_ms / STEP_MS)
+               for a, b in itertools.pairwise(steps))
+
+
+@pytest.mark.parametrize("changes", [{"thresholds": {"maybe": 0.5}}, {"thresholds": {"yes": 0.0}},
+                                     {"thresholds": {"yes": 1.5}}, {"smoothing_ms": -1},
+                                     {"hysteresis": -0.1}])
+def test_a_detector_that_makes_no_sense_is_refused(changes):
+    with pytest.raises(ModelError):
+        detector(**changes)
