@@ -29,10 +29,11 @@ class Detector:
 
     The arithmetic, exactly, per step:
 
-    1. s[i] = round(32768 * score[i]); sum[i] = s[i] of the last n steps added, steps
+    1. s[i] = round(32768 * score[i]), ties to even; sum[i] = s[i] of the last n steps added, steps
        before the first counting 0; n = max(1, round(smoothing_ms / step_ms)).
-    2. A label is disarmed when it fires, and armed again when
-       sum[i] < n * round(32768 * (threshold[i] - hysteresis)).
+    2. A label is disarmed when it fires, and armed again when sum[i] < n *
+       round(32768 * low), where low = max(threshold[i] - hysteresis, threshold[i] / 2):
+       a hysteresis as large as the threshold would let it fire only once.
     3. Of the armed labels with sum[i] >= n * round(32768 * threshold[i]), the one that
        is farthest above its threshold fires (the first of equals), unless fewer than
        round(refractory_ms / step_ms) steps have passed since the last one fired.
@@ -62,8 +63,8 @@ class Detector:
         self._pause = round(spec.refractory_ms / step_ms)
         wanted = [spec.thresholds[labels[i]] for i in self._watched]
         self._fire = np.array([self._n * round(ONE * p) for p in wanted], np.int64)
-        self._rearm = np.array([self._n * round(ONE * (p - spec.hysteresis)) for p in wanted],
-                               np.int64)
+        self._rearm = np.array([self._n * round(ONE * max(p - spec.hysteresis, p / 2))
+                                for p in wanted], np.int64)
         self.reset()
 
     def reset(self) -> None:

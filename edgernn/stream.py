@@ -18,6 +18,9 @@ from edgernn.step import StepModel
 
 HOLD_S = 0.5
 """A longer gap resets the model: what it remembers is then of another moment."""
+HOLD_STEPS = 3
+"""But one of so few steps never does, however slow the steps: a sensor of one row a second
+may miss a row."""
 
 Scores = Callable[[NDArray[np.float32], float], None]
 
@@ -53,8 +56,9 @@ class Listener:
     How the input is cut into frames never changes what comes out.  Time is counted in
     samples from the source's beginning, lost ones included, so it never shifts:
 
-    - After a gap of up to `HOLD_S` the model holds its state for the steps that were lost,
-      as for masked frames, and the frontend begins a new window.
+    - After a gap of up to `HOLD_S`, or `HOLD_STEPS` hops where that is longer, the model
+      holds its state for the steps that were lost, as for masked frames, and the
+      frontend begins a new window.
     - After a longer one model and detector begin anew too.
 
     Parameters
@@ -127,7 +131,7 @@ class Listener:
         self._samples += gap
         self.summary.missing_s += gap / self.rate_hz
         end_after = self._samples + self._first_end()
-        if gap > HOLD_S * self.rate_hz:
+        if gap > max(HOLD_S * self.rate_hz, HOLD_STEPS * self.frontend.hop):
             self.model.reset()
             self.detector.reset()
             self.summary.resets += 1

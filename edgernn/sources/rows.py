@@ -71,7 +71,15 @@ class RowSource:
 
 
 def _is_header(line: str) -> bool:
-    return all(_numbers(cell) is None for cell in line.split(","))
+    return not any(_is_number(cell) for cell in line.split(","))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(line: str) -> list[float] | None:
