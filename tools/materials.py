@@ -1,0 +1,247 @@
+"""The sounds the bundled model learns from: read from shared/data, or spoken by espeak-ng.
+
+All samples are float32 in int16 units at 16 kHz.
+"""
+
+import csv
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from voices import Espeak, variants
+
+from edgernn.train.words import find_word
+
+Samples = NDArray[np.float32]
+
+RATE = 16000
+WORDS = ("computer", "alexa")
+PHONEMES = {"computer": "K AH M P Y UW T ER".split(), "alexa": "AH L EH K S AH".split()}
+"""As CMUdict writes them, without stress."""
+NOISES = ("doing_the_dishes", "exercise_bike", "pink_noise", "white_noise")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording in which one wake word is said."""
+
+    samples: Samples
+    label: str
+    start: int
+    """First sample of the word."""
+    end: int
+    """Sample after the word's last."""
+    speaker: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What scenes are put together from."""
+
+    clips: tuple[Clip, ...]
+    """Wake words said by people."""
+    speech: tuple[Samples, ...]
+    """People reading, no wake word in it."""
+    digits: tuple[Samples, ...]
+    noises: dict[str, Samples]
+    spoken: tuple[Clip, ...]
+    """Wake words said by espeak-ng, alone or in a sentence."""
+    distractors: tuple[Samples, ...]
+    """Anything else said by espeak-ng."""
+
+
+def read(path: Path) -> Samples:
+    """One mono file at 16 kHz, in int16 units."""
+    samples, rate = soundfile.read(path, dtype="float32")
+    return soxr.resample(samples * np.float32(32768), rate, RATE).astype(np.float32)
+
+
+def index(folder: Path) -> list[dict[str, str]]:
+    """Rows of the folder's index.csv."""
+    with open(folder / "index.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def clips(data: Path, split: str) -> list[Clip]:
+    """Wake words of the split `train` or `validation`."""
+    folder = data / "wakewords_picovoice"
+    found = []
+    for row in index(folder):
+        if row["split"] == split:
+            samples = read(folder / row["path"])
+            found.append(Clip(samples, row["label"], *find_word(samples),
+                              row["speaker_cluster"], row["path"]))
+    return found
+
+
+def speech(data: Path) -> dict[str, Samples]:
+    """Negative speech: speaker to their one utterance."""
+    folder = data / "negative_speech"
+    return {row["speaker"]: read(folder / row["path"]) for row in index(folder)}
+
+
+def noises(data: Path, half: str) -> dict[str, Samples]:
+    """The `first` half of each noise, to train on, or the `second`, to measure with."""
+    found = {}
+    for name in NOISES:
+        samples = read(data / "background_noise" / f"{name}.wav")
+        middle = len(samples) // 2
+        found[name] = samples[:middle] if half == "first" else samples[middle:]
+    return found
+
+
+def digits(data: Path, count: int, rng: np.random.Generator) -> list[Samples]:
+    """Some of the spoken digits."""
+    rows = index(data / "fsdd")
+    return [read(data / "fsdd" / rows[i]["path"])
+            for i in rng.choice(len(rows), count, replace=False)]
+
+
+# What espeak-ng says.  Near homophones ("come pewter", "a Lexer") are left out:
+# to reject them the model would have to give up accents of the words themselves.
+CARRIERS = (
+    "please ask the {} to play some jazz", "{} what time is it", "hey {} turn on the light",
+    "i told {} about the weather", "my {} is too slow", "the {} in the kitchen is broken",
+    "good morning {}", "{} set a timer for ten minutes", "is the {} still running",
+    "she said {} three times", "okay {} stop", "can you hear me {}",
+    "a new {} costs a lot of money", "{} play the news", "no {} not that one", "thank you {}",
+)
+SENTENCES = (
+    "please ask the neighbour to play some jazz", "what time is it",
+    "hey there turn on the light", "i told him about the weather", "my old car is too slow",
+    "the radio in the kitchen is broken", "good morning everyone",
+    "set a timer for ten minutes", "is the engine still running", "okay stop it now",
+    "can you hear me over there", "a new table costs a lot of money", "play the news please",
+    "no not that one", "thank you very much", "turn the volume down a little",
+    "where did you put the keys", "the committee will compare the two companies",
+    "he has to commute to the election office", "complete the letter and compose another",
+    "electric lights were allowed at the lake", "the next lecture is about texas and alaska",
+    "commuters collect at the station", "a tutor and a recruiter met the suitor",
+    "some people come to the pewter shop", "we confused her with the computing department",
+    "the competition was about composing music",
+)
+CONFUSABLE = (
+    "commuter", "commute", "compute", "computing", "computation", "computed", "compact",
+    "companion", "competitor", "compare", "company", "complete", "commuted", "compost",
+    "composer", "consumer", "tutor", "looter", "neuter", "scooter",
+    "recruiter", "polluter", "shooter", "router", "the future", "peter", "jupiter",
+    "confuse her", "come to her", "suitor", "communicate", "alex", "alexis", "alexander",
+    "election", "electra", "lexus", "elixir", "a lecture", "a lesson", "texas", "alaska",
+    "erica", "electric", "elect her", "elects him", "a lexicon", "lexical", "alyssa", "elsa",
+    "allergic", "a leg", "the next one", "felix", "flexes", "election day", "electronic",
+    "a letter", "a lecturer", "all exits", "alexandria", "i like the", "i'll ask her",
+    "let's see", "lexie", "dialects", "reflex", "complexes",
+)
+ACCENTS = ("en-us", "en-us", "en-us-nyc", "gmw/en", "en-gb-x-rp", "en-gb-scotland", "en-029",
+           "en-gb-x-gbclan", "en-gb-x-gbcwmd")
+UNNATURAL = ("whisper", "whisperf", "croak", "Demonic", "fast")
+
+
+class Speaker:
+    """espeak-ng with a voice, speed and pitch drawn anew for every text."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.espeak = Espeak()
+        self.variants = [name for name in variants() if name not in UNNATURAL]
+
+    def say(self, text: str) -> tuple[Samples, list[tuple[int, int]]]:
+        """Samples without silence at the ends; (character, sample) where each word begins."""
+        voice = str(self.rng.choice(ACCENTS))
+        if self.rng.random() < 0.8:
+            voice += "+" + str(self.rng.choice(self.variants))
+        said = self.espeak.say(text, voice, int(self.rng.integers(110, 231)),
+                               int(self.rng.integers(15, 86)), int(self.rng.integers(20, 81)))
+        ratio = RATE / self.espeak.sample_rate_hz
+        samples = soxr.resample(said.samples.astype(np.float32), self.espeak.sample_rate_hz,
+                                RATE, quality="MQ")
+        loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
+        start, end = int(loud[0]), int(loud[-1]) + 1
+        words = [(where, int(at * ratio) - start) for where, at in said.word_starts]
+        return samples[start:end], words
+
+
+def spoken_alone(speaker: Speaker, word: str, count: int) -> list[Clip]:
+    """The wake word and nothing else."""
+    said = [speaker.say(word)[0] for _ in range(count)]
+    return [Clip(samples, word, 0, len(samples), "espeak-ng") for samples in said]
+
+
+def spoken_in_sentences(speaker: Speaker, word: str, count: int) -> list[Clip]:
+    """The wake word in a carrier; it ends where the next word begins."""
+    found = []
+    while len(found) < count:
+        carrier = str(speaker.rng.choice(CARRIERS))
+        samples, words = speaker.say(carrier.format(word))
+        position = carrier.index("{}") + 1
+        starts = [at for where, at in words if where >= position]
+        # espeak-ng sometimes joins two words into one event; such a sentence is not used.
+        if not starts or words[-len(starts)][0] != position:
+            continue
+        end = starts[1] if len(starts) > 1 else len(samples)
+        if RATE // 5 <= end - starts[0] <= RATE * 3 // 2:
+            found.append(Clip(samples, word, max(0, starts[0]), end, "espeak-ng"))
+    return found
+
+
+def spoken_distractors(speaker: Speaker, known: dict[str, list[str]], words: int,
+                       confusable: int) -> list[Samples]:
+    """One to five words of a dictionary, then confusable words and whole sentences."""
+    every, rng, said = list(known), speaker.rng, []
+    alike = [name for word in WORDS for name in neighbours(known, word, 150)]
+    for _ in range(words):
+        said.append(speaker.say(" ".join(rng.choice(every, int(rng.integers(1, 6)))))[0])
+    for _ in range(confusable):
+        chance = rng.random()
+        texts = CONFUSABLE if chance < 0.4 else SENTENCES if chance < 0.6 else alike
+        said.append(speaker.say(str(rng.choice(texts)))[0])
+    return said
+
+
+def vocabulary(data: Path) -> dict[str, list[str]]:
+    """Words of CMUdict that neither are nor end like a wake word, with their phonemes."""
+    with open(data / "text_cmudict" / "dev.tsv", encoding="utf-8") as file:
+        words = dict(line.rstrip("\n").split("\t") for line in file)
+    return {word: [phoneme.rstrip("012") for phoneme in phonemes.split()]
+            for word, phonemes in words.items()
+            if len(word) > 2 and not word.startswith(("comput", "alex"))
+            and not word.endswith(("puter", "lexa", "lexer"))}
+
+
+def neighbours(known: dict[str, list[str]], word: str, count: int) -> list[str]:
+    """Words that sound most like a wake word, but differ in two phonemes at least."""
+    ranked = sorted((edits(phonemes, PHONEMES[word]), name) for name, phonemes in known.items())
+    return [name for distance, name in ranked if distance >= 2][:count]
+
+
+def edits(a: list[str], b: list[str]) -> int:
+    """Fewest insertions, deletions and substitutions between two words (Levenshtein 1966)."""
+    above = list(range(len(b) + 1))
+    for i, x in enumerate(a):
+        row = [i + 1]
+        for j, y in enumerate(b):
+            row.append(min(above[j + 1] + 1, row[j] + 1, above[j] + (x != y)))
+        above = row
+    return above[-1]
+
+
+def gather(data: Path, seed: int, without_speakers: Collection[str] = (),
+           without_readers: Collection[str] = (), said: int = 700) -> Materials:
+    """Everything to train on, except the people held out."""
+    rng = np.random.default_rng(seed)
+    speaker = Speaker(rng)
+    spoken: list[Clip] = []
+    for word in WORDS:
+        spoken += spoken_alone(speaker, word, said)
+        spoken += spoken_in_sentences(speaker, word, said * 5 // 7)
+    distractors = spoken_distractors(speaker, vocabulary(data), said * 22 // 7, said * 18 // 7)
+    return Materials(
+        clips=tuple(c for c in clips(data, "train") if c.speaker not in without_speakers),
+        speech=tuple(s for who, s in speech(data).items() if who not in without_readers),
+        digits=tuple(digits(data, 400, rng)), noises=noises(data, "first"),
+        spoken=tuple(spoken), distractors=tuple(distractors))

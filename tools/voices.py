@@ -1,0 +1,96 @@
+"""espeak-ng through ctypes: text in, samples and word times out.
+
+The library and its voices come from the package `espeakng-loader` (extra
+`synth`).  espeak-ng is GPLv3 software; what it says is not covered by its
+licence, any more than a text is by its editor's.
+"""
+
+import ctypes
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RETRIEVAL = 1       # AUDIO_OUTPUT_RETRIEVAL: samples come to a callback, none are played
+UTF8 = 1            # espeakCHARS_UTF8
+PHONEMES = 0x100    # espeakPHONEMES: [[...]] in the text is read as phonemes
+RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4  # espeak_PARAMETER
+WORD, END_OF_LIST = 1, 0                 # espeak_EVENT_TYPE
+
+
+def variants() -> list[str]:
+    """Names that may follow ``+`` in a voice, sorted."""
+    import espeakng_loader
+
+    return sorted(os.listdir(os.path.join(espeakng_loader.get_data_path(), "voices", "!v")))
+
+
+class Event(ctypes.Structure):
+    """espeak_EVENT of speak_lib.h."""
+
+    _fields_ = [
+        ("type", ctypes.c_int), ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int), ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int), ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p), ("id", ctypes.c_char * 8),
+    ]
+
+
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int,
+                            ctypes.POINTER(Event))
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What one call of `Espeak.say` gives."""
+
+    samples: NDArray[np.int16]
+    """Mono, at `Espeak.sample_rate_hz`, with the silence espeak-ng puts at the ends."""
+    word_starts: tuple[tuple[int, int], ...]
+    """(character position in the text, from 1; sample index) at the start of each word."""
+
+
+class Espeak:
+    """One synthesizer; the library keeps global state, so have one in a process."""
+
+    def __init__(self) -> None:
+        import espeakng_loader  # the extra `synth`
+
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = espeakng_loader.get_data_path().encode()
+        self.sample_rate_hz = self._library.espeak_Initialize(RETRIEVAL, 0, data, 0)
+        if self.sample_rate_hz <= 0:
+            raise RuntimeError("espeak-ng did not start; its data was expected at "
+                               f"{data.decode()}. Install it again: pip install espeakng-loader")
+        self._samples: list[NDArray[np.int16]] = []
+        self._words: list[tuple[int, int]] = []
+        self._callback = CALLBACK(self._receive)  # kept: ctypes holds no reference of its own
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def _receive(self, samples, count, events) -> int:  # type: ignore[no-untyped-def]
+        if samples and count > 0:
+            self._samples.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        index = 0
+        while events[index].type != END_OF_LIST:
+            if events[index].type == WORD:
+                self._words.append((events[index].text_position, events[index].sample))
+            index += 1
+        return 0
+
+    def say(self, text: str, voice: str = "en-us", words_per_minute: int = 160,
+            pitch: int = 50, pitch_range: int = 50) -> Utterance:
+        """Speak `text`; the voice is a language with an optional variant: ``en-us+f3``.
+
+        pitch and pitch_range go from 0 to 100.
+        """
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise ValueError(f"espeak-ng has no voice {voice!r}")
+        for parameter, value in ((RATE, words_per_minute), (PITCH, pitch), (RANGE, pitch_range)):
+            self._library.espeak_SetParameter(parameter, value, 0)
+        self._samples, self._words = [], []
+        data = text.encode() + b"\0"
+        self._library.espeak_Synth(data, len(data), 0, 1, 0, UTF8 | PHONEMES, None, None)
+        self._library.espeak_Synchronize()
+        samples = np.concatenate(self._samples) if self._samples else np.zeros(0, np.int16)
+        return Utterance(samples, tuple(self._words))
