@@ -1,7 +1,5 @@
 """A set of labelled feature sequences, each with its own length."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgernn.files import replacing
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,9 @@ class Sequences:
 
     def save(self, path: Path) -> None:
         """Write an .npz: to a temporary file first, then renamed."""
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, rows=self.rows, lengths=self.lengths,
-                                    labels=self.labels, split=self.split)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, rows=self.rows, lengths=self.lengths,
+                                labels=self.labels, split=self.split)
 
     @classmethod
     def load(cls, path: Path) -> "Sequences":

@@ -1,0 +1,133 @@
+"""`edgernn train`: recordings or sensor logs become a trained run folder."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import click
+
+from edgernn.train.config import Range, TrainConfig
+
+
+def _setting_options(function: Any) -> Any:
+    """One option per field of TrainConfig; its help and limits are said there, once."""
+    hints = get_type_hints(TrainConfig)
+    for field in reversed(dataclasses.fields(TrainConfig)):
+        function = click.option(*_names(field, hints[field.name]), default=None,
+                                **_kind(field, hints[field.name]))(function)
+    return function
+
+
+def _names(field: dataclasses.Field[Any], kind: Any) -> tuple[str, ...]:
+    name = field.name.replace("_", "-")
+    return (f"--{name}/--no-{name}" if kind is bool else f"--{name}", field.name)
+
+
+def _kind(field: dataclasses.Field[Any], kind: Any) -> dict[str, Any]:
+    about = f"{field.metadata['help']}  [default: {_shown(field.default)}]"
+    if kind is bool:
+        return {"is_flag": True, "help": about}
+    if field.metadata["choices"]:
+        return {"type": click.Choice(field.metadata["choices"]), "help": about}
+    if kind == Range:
+        return {"type": float, "nargs": 2, "metavar": "LOW HIGH", "help": about}
+    if kind == tuple[str, ...]:
+        return {"callback": _listed, "metavar": "A,B,...", "help": about}
+    return {"type": kind, "help": about}
+
+
+def _listed(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(f"{part:g}" for part in value) or "empty"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path),
+              help="Run folder to make; `edgernn quantize` takes it.")
+@click.option("--overwrite", is_flag=True, help="Replace the run folder if it is there.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="YAML file of the settings below, with _ for -; flags win over it.")
+@click.option("--noise", multiple=True, type=click.Path(path_type=Path, exists=True),
+              help="Recording or folder of background noise, instead of DATA's own "
+                   "_background_noise_; may be given again.")
+@click.option("--negative", multiple=True, type=click.Path(path_type=Path, exists=True),
+              help="Spot only: recording or folder of speech without keywords; may be given "
+                   "again.")
+@click.option("--hold-out", default="", metavar="SPEAKER",
+              help="Test on this speaker, train on all others.")
+@click.option("--strict", is_flag=True,
+              help="Stop at a file that cannot be used, rather than leave it out.")
+@_setting_options
+def command(
+    data: Path, out: Path, overwrite: bool, config_file: Path | None, noise: tuple[Path, ...],
+    negative: tuple[Path, ...], hold_out: str, strict: bool, **settings: Any,
+) -> None:
+    """Train a recurrent model on DATA.
+
+    DATA is a folder of label/*.wav or flac, Speech Commands, a folder with an index.csv
+    (columns path, label, speaker, split), a .ts, an .npz, or CSV of sensor rows. Talk goes
+    to stderr, one JSON line of metrics to stdout. Needs: pip install "edgernn[train]".
+    """
+    from rich.console import Console
+
+    from edgernn.train.config import load
+    from edgernn.train.fit import fit, refuse_existing
+
+    config = load(config_file, {k: v for k, v in settings.items() if v is not None})
+    refuse_existing(out, overwrite)
+    console = Console(stderr=True)
+    found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
+    metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
+                     config)
+    print(json.dumps({"run": str(out), **metrics}), flush=True)
+
+
+def _read(
+    console: Any, data: Path, config: TrainConfig, noise: tuple[Path, ...],
+    negative: tuple[Path, ...], hold_out: str, strict: bool,
+) -> tuple[Any, tuple[Any, ...]]:
+    """The data set, and the speech without keywords."""
+    from rich.progress import Progress
+
+    from edgernn.train.readers import load
+    from edgernn.train.readers.audio import read_sounds
+
+    with Progress(console=console, transient=True) as bars:
+        task = bars.add_task("reading", total=None)
+        found = load(data, sample_rate_hz=config.sample_rate_hz, strict=strict,
+                     hold_out=hold_out, noise=noise, seed=config.seed,
+                     tell=lambda message: console.print(message, highlight=False),
+                     progress=lambda done, total: bars.update(task, completed=done, total=total))
+        return found, read_sounds(negative, config.sample_rate_hz)
+
+
+def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:
+    """Call `run` with a bar that shows each epoch."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TextColumn("{task.description}"))
+    began = time.monotonic()
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=config.epochs)
+
+        def tell(epoch: Any) -> None:
+            shown = f"loss {epoch.loss:.3f}"
+            if config.early_stopping:
+                shown += f"  validation reset {epoch.reset:.1%} carry {epoch.carry:.1%}"
+            bars.update(task, completed=epoch.epoch, description=shown)
+
+        metrics: dict[str, float] = run(tell)
+    console.print(f"trained {metrics['epochs']} epochs in {time.monotonic() - began:.0f} s, "
+                  f"kept epoch {metrics['best_epoch']}", highlight=False)
+    return metrics

@@ -1,0 +1,184 @@
+"""Everything a training run can be told, in one dataclass: by a YAML file, by flags, or both."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgernn.errors import ConfigError
+
+Range = tuple[float, float]
+"""Lowest and highest value; one between them is drawn each time."""
+
+
+def _setting(default: Any, text: str, least: float | None = None, most: float | None = None,
+             choices: tuple[str, ...] = ()) -> Any:
+    """A field that carries its help text and limits, so that they are said once."""
+    return dataclasses.field(default=default, metadata={
+        "help": text, "least": least, "most": most, "choices": choices})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.  Each field's `metadata` has its help text, with the unit."""
+
+    task: str = _setting(
+        "classify", "classify: a sequence has one label, read on its last frame. "
+        "spot: keywords pass by in endless audio.", choices=("classify", "spot"))
+    keywords: tuple[str, ...] = _setting(
+        (), "Spot only: the labels to listen for, separated by commas; all others count as "
+        "nothing said. Empty: every label.")
+
+    cell: str = _setting("gru", "Recurrent cell.", choices=("gru", "lstm", "simple_rnn"))
+    units: int = _setting(64, "Width of each recurrent layer, and of its state.", 1, 1024)
+    layers: int = _setting(1, "Recurrent layers.", 1, 3)
+    reset_after: bool = _setting(
+        True, "GRU only: reset gate after the recurrent matmul (as cuDNN) or before it.")
+    front: int = _setting(0, "Units of a dense ReLU layer before the recurrent ones; 0: none.", 0)
+    layer_norm: bool = _setting(
+        False, "Normalize each frame (after the dense layer, if there is one).")
+    dropout: float = _setting(0.3, "Share of each recurrent layer's outputs dropped.", 0, 0.95)
+    input_noise: float = _setting(
+        0.2, "Standard deviation of the Gaussian noise added to features.", 0)
+
+    epochs: int = _setting(100, "Most times the training set is gone through.", 1)
+    batch: int = _setting(16, "Lessons per update of the weights.", 1)
+    learning_rate: float = _setting(3e-3, "Of Adam at the start; a cosine takes it to 5 %.",
+                                    1e-9, 10)
+    clipnorm: float = _setting(1.0, "Longest gradient, as a norm; longer ones are scaled down.",
+                               1e-6)
+    patience: int = _setting(30, "Epochs without a better streaming metric before it stops.", 1)
+    early_stopping: bool = _setting(
+        True, "Stop by, and restore the weights that did best on, the validation split. "
+        "Off: train on that split too, for all epochs.")
+    join: int = _setting(
+        4, "Classify: up to so many sequences follow one another without a reset, so that the "
+        "model learns with its state already full. 1: always from reset.", 1, 100)
+    seed: int = _setting(0, "Of everything drawn at random.", 0)
+
+    sample_rate_hz: int = _setting(16000, "Audio: sample rate of the model, hertz.", 8000, 48000)
+    window_ms: int = _setting(30, "Audio: length of a frame's window, milliseconds.", 1)
+    hop_ms: int = _setting(20, "Audio: distance between frames, milliseconds.", 1)
+    mels: int = _setting(40, "Audio: features per frame.", 1)
+    low_hz: int = _setting(60, "Audio: lower edge of the lowest mel filter, hertz.", 0)
+    high_hz: int = _setting(
+        0, "Audio: upper edge of the highest mel filter, hertz; 0: 0.475 of the sample rate.", 0)
+
+    snr_db: tuple[float, float] = _setting((5.0, 30.0), "Audio: speech over noise, decibels.")
+    noisy: float = _setting(0.7, "Audio: share of lessons with noise.", 0, 1)
+    gain_db: tuple[float, float] = _setting((-12.0, 6.0), "Audio: change of level, decibels.")
+    shift_ms: int = _setting(
+        100, "Audio: longest silence or noise added before a clip, milliseconds.", 0)
+    speed: tuple[float, float] = _setting(
+        (0.9, 1.1), "Audio: factor on the speed of a clip, and so on its pitch.")
+    mask_mels: int = _setting(6, "Audio: most neighbouring mels blotted out at once.", 0)
+    mask_frames: int = _setting(4, "Audio: most neighbouring frames blotted out at once.", 0)
+    scenes: int = _setting(600, "Spot only: scenes per epoch.", 1)
+    scene_s: tuple[float, float] = _setting((4.0, 8.0), "Spot only: length of a scene, seconds.")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        if self.speed[0] <= 0 or self.scene_s[0] < 2:
+            raise ConfigError(f"speed {list(self.speed)} and scene_s {list(self.scene_s)} were "
+                              "given; a speed above 0 and scenes of 2 s or more were needed")
+
+    @property
+    def mel_high_hz(self) -> int:
+        """Upper edge of the highest mel filter, hertz, with the default filled in."""
+        return self.high_hz or self.sample_rate_hz * 19 // 40
+
+    def to_yaml(self) -> str:
+        """As `load` reads it."""
+        import yaml
+
+        plain = {name: list(value) if isinstance(value, tuple) else value
+                 for name, value in dataclasses.asdict(self).items()}
+        text: str = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None)
+        return text
+
+
+def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Read a YAML file of settings; `flags` win over it, and defaults fill the rest.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is no YAML mapping, or a setting is unknown, of
+        another type, or outside its limits.
+    """
+    return make(_read(path) if path else {}, flags or {}, str(path) if path else "")
+
+
+def make(
+    settings: Mapping[str, Any], flags: Mapping[str, Any] | None = None, where: str = "",
+) -> TrainConfig:
+    """Settings as plain values, as YAML gives them; see `load`."""
+    fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    merged = {**settings, **(flags or {})}
+    unknown = [name for name in merged if name not in fields]
+    if unknown:
+        raise ConfigError(f"{where or 'The configuration'} has the unknown setting "
+                          f"{unknown[0]!r}; known are {', '.join(fields)}. Correct or remove it")
+    hints = typing.get_type_hints(TrainConfig)
+    return TrainConfig(**{name: _convert(name, hints[name], value)
+                          for name, value in merged.items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        reason = " ".join(str(problem).split())
+        raise ConfigError(f"{path} cannot be read as YAML: {reason}. Lines like `units: 64` "
+                          "were needed") from problem
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} holds {type(tree).__name__}; lines like `units: 64` were needed")
+    return tree
+
+
+def _convert(name: str, kind: Any, value: Any) -> Any:
+    """`value` as a field of type `kind` holds it."""
+    if kind == Range:
+        good = isinstance(value, (list, tuple)) and len(value) == 2
+        if not good or not all(map(_is_number, value)) or value[0] > value[1]:
+            raise ConfigError(f"{name} is {value!r}; the lowest and the highest value were "
+                              f"needed, such as `{name}: [1, 2]`")
+        return (float(value[0]), float(value[1]))
+    if kind == tuple[str, ...]:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+            raise ConfigError(f"{name} is {value!r}; a list of labels was needed, such as "
+                              f"`{name}: [yes, no]` with quotes around yes and no")
+        return tuple(value)
+    if kind is float and _is_number(value):
+        return float(value)
+    # bool is an int to Python, but `true` is no number to a reader of YAML.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{name} is {value!r}; {_named(kind)} was needed")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _named(kind: Any) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false",
+            str: "text"}.get(kind, str(kind))
+
+
+def _check(field: dataclasses.Field[Any], value: Any) -> None:
+    least, most, choices = (field.metadata[key] for key in ("least", "most", "choices"))
+    if choices and value not in choices:
+        raise ConfigError(f"{field.name} is {value!r}; one of {', '.join(choices)} was needed")
+    # NaN compares false with everything, so the limits are asked for, not their breach.
+    if least is not None and not value >= least:
+        raise ConfigError(f"{field.name} is {value}; {least:g} or more was needed")
+    if most is not None and not value <= most:
+        raise ConfigError(f"{field.name} is {value}; {most:g} or less was needed")

@@ -1,0 +1,214 @@
+"""What each epoch is made of: data laid end to end, with the right label on some frames.
+
+A stream is never reset, so a model that only ever saw clips begin from zeros is lost
+in one.  Every maker of lessons therefore joins clips: most of them begin with the
+state that something else left.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.frontend.logmel import LogMel
+from edgernn.frontend.standardize import Standardize
+from edgernn.train import augment
+from edgernn.train.batches import Lesson
+from edgernn.train.config import TrainConfig
+from edgernn.train.sequences import Sequences
+from edgernn.train.words import find_word
+
+OTHER = "_other_"
+"""Label 0 of a spotter: nothing that it listens for was said."""
+EARLY_S, LATE_S = 0.06, 0.4
+"""A keyword's label holds from so long before the word's end until so long after it."""
+UNSURE_S = 0.2
+"""Before and after that, neither the keyword nor its absence is wrong."""
+
+
+class Teacher(Protocol):
+    """Makes the lessons of an epoch."""
+
+    def lessons(self, rng: np.random.Generator) -> list[Lesson]:
+        """A new epoch's lessons, all drawn from `rng`."""
+
+    def calibration(self, most: int) -> Sequences:
+        """At most so many training sequences of frontend rows, split `train`."""
+
+
+def runs(count: int, join: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Indices 0..count-1 in random order, cut into runs of 1 to `join`."""
+    order = rng.permutation(count)
+    cuts = np.cumsum(rng.integers(1, join + 1, count))
+    return [run for run in np.split(order, cuts[cuts < count]) if len(run)]
+
+
+@dataclass(frozen=True)
+class SensorTeacher:
+    """Sequences of sensor rows, joined; each counts on its last frame only."""
+
+    config: TrainConfig
+    frontend: Standardize
+    sequences: Sequences
+    """Standardized rows of the training split."""
+
+    def lessons(self, rng: np.random.Generator) -> list[Lesson]:
+        """See `Teacher.lessons`."""
+        made = []
+        for run in runs(len(self.sequences), self.config.join, rng):
+            part = self.sequences.where(run)
+            last = part.ends - 1
+            targets = np.zeros(len(part.rows), np.int64)
+            weights = np.zeros(len(part.rows), np.float32)
+            targets[last], weights[last] = part.labels, 1.0
+            made.append(Lesson(self.frontend.features(part.rows), targets, weights))
+        return made
+
+    def calibration(self, most: int) -> Sequences:
+        """See `Teacher.calibration`."""
+        return self.sequences.where(np.arange(min(most, len(self.sequences))))
+
+
+@dataclass(frozen=True)
+class ClipTeacher:
+    """Recordings, augmented and joined in noise; each counts on its last frame only."""
+
+    config: TrainConfig
+    frontend: LogMel
+    clips: tuple[NDArray[np.int16], ...]
+    labels: NDArray[np.int64]
+    """Index of each clip's label, shape (clips,)."""
+    noises: tuple[NDArray[np.int16], ...] = ()
+
+    def lessons(self, rng: np.random.Generator) -> list[Lesson]:
+        """See `Teacher.lessons`."""
+        return [self._lesson(run, rng) for run in runs(len(self.clips), self.config.join, rng)]
+
+    def calibration(self, most: int) -> Sequences:
+        """See `Teacher.calibration`."""
+        chosen = np.random.default_rng(self.config.seed).permutation(len(self.clips))[:most]
+        return rows_of([self.frontend.whole(self.clips[i]) for i in chosen],
+                       self.labels[chosen], "train")
+
+    def _lesson(self, run: NDArray[np.int64], rng: np.random.Generator) -> Lesson:
+        parts = [augment.varied(self.clips[i], self.config, rng) for i in run]
+        level = max(augment.rms(part) for part in parts)
+        samples = augment.noised(np.concatenate(parts), level, self.noises, self.config, rng)
+        codes = self.frontend.whole(augment.saturated(samples))
+        targets = np.zeros(len(codes), np.int64)
+        weights = np.zeros(len(codes), np.float32)
+        for end, label in zip(np.cumsum([len(part) for part in parts]), self.labels[run],
+                              strict=True):
+            # The last frame that ends inside the clip: where a clip alone would stop.
+            frame = (int(end) - self.frontend.window) // self.frontend.hop
+            if 0 <= frame < len(codes):
+                targets[frame], weights[frame] = label, 1.0
+        codes = augment.blotted(codes, self.config, rng)
+        return Lesson(self.frontend.features(codes), targets, weights)
+
+
+@dataclass(frozen=True)
+class SceneTeacher:
+    """Keywords somewhere in seconds of other speech and noise; every frame counts."""
+
+    config: TrainConfig
+    frontend: LogMel
+    clips: tuple[NDArray[np.int16], ...]
+    labels: NDArray[np.int64]
+    """Index of each clip's label, shape (clips,); 0 for speech that is no keyword."""
+    noises: tuple[NDArray[np.int16], ...] = ()
+    negatives: tuple[NDArray[np.int16], ...] = ()
+    """Long recordings of speech without keywords."""
+
+    def lessons(self, rng: np.random.Generator) -> list[Lesson]:
+        """See `Teacher.lessons`."""
+        return [self.scene(rng) for _ in range(self.config.scenes)]
+
+    def calibration(self, most: int) -> Sequences:
+        """See `Teacher.calibration`: scenes, since those are what a stream is like."""
+        rng = np.random.default_rng(self.config.seed)
+        made = [self._codes(rng) for _ in range(min(most, self.config.scenes, 300))]
+        last = [int(targets.max(initial=0)) for _, targets, _ in made]
+        return rows_of([codes for codes, _, _ in made], np.array(last), "train")
+
+    def scene(self, rng: np.random.Generator) -> Lesson:
+        """One scene, heard."""
+        codes, targets, weights = self._codes(rng)
+        codes = augment.blotted(codes, self.config, rng)
+        return Lesson(self.frontend.features(codes), targets, weights)
+
+    def _codes(
+        self, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float32]]:
+        rate = self.config.sample_rate_hz
+        length = int(augment.drawn(self.config.scene_s, rng) * rate)
+        samples = np.zeros(length, np.float32)
+        level = 1000 * augment.decibels(augment.drawn(self.config.gain_db, rng))
+        said: list[tuple[int, int]] = []
+        at = int(rng.uniform(0, 1.5) * rate)
+        while at < length:
+            clip, label, end = self._part(rng)
+            clip = clip[:length - at]
+            loudness = level * augment.decibels(rng.uniform(-5, 5)) / augment.rms(clip)
+            samples[at:at + len(clip)] += np.float32(loudness) * clip
+            if label and end <= len(clip):
+                said.append((at + end, label))
+            at += len(clip) + int(rng.uniform(0.05, 1.2) * rate)
+        heard = augment.noised(samples, level, self.noises, self.config, rng)
+        codes = self.frontend.whole(augment.saturated(heard))
+        return codes, *self.marks(len(codes), said)
+
+    def _part(self, rng: np.random.Generator) -> tuple[augment.Audio, int, int]:
+        """A clip, its label, and the sample after its word's last; half of all are keywords."""
+        rate = self.config.sample_rate_hz
+        keywords = np.flatnonzero(self.labels)
+        others = np.flatnonzero(self.labels == 0)
+        if len(keywords) and rng.random() < 0.5:
+            label = int(rng.choice(np.unique(self.labels[keywords])))
+            pool = np.flatnonzero(self.labels == label)
+        else:
+            label, pool = 0, others
+            if self.negatives and (not len(others) or rng.random() < 0.6):
+                piece = augment.cut(self.negatives, int(rng.uniform(0.4, 3.0) * rate), rng)
+                return augment.faded(augment.at_speed(piece, augment.drawn(self.config.speed, rng))
+                                     ), 0, 0
+            if not len(others):
+                # Nothing else to say: the word cut off, which is no keyword either.
+                clip = self.clips[int(rng.choice(keywords))]
+                start, end = find_word(clip, rate)
+                piece = clip[start:start + (end - start) * 2 // 5].astype(np.float32)
+                return augment.faded(piece), 0, 0
+        clip = self.clips[int(rng.choice(pool))]
+        _, end = find_word(clip, rate)
+        factor = augment.drawn(self.config.speed, rng)
+        return augment.faded(augment.at_speed(clip.astype(np.float32), factor)), label, \
+            int(end / factor)
+
+    def marks(
+        self, frames: int, said: list[tuple[int, int]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Targets and weights of a scene in which words end at (sample, label)."""
+        targets, weights = np.zeros(frames, np.int64), np.ones(frames, np.float32)
+        per_second = self.config.sample_rate_hz / self.frontend.hop
+
+        def frame(end: int, shift_s: float) -> int:
+            # The frame whose window is centred there.
+            middle = (end - self.frontend.window / 2) / self.frontend.hop
+            return int(np.clip(round(middle + shift_s * per_second), 0, frames))
+
+        for end, _ in said:
+            weights[frame(end, -EARLY_S - UNSURE_S):frame(end, LATE_S + UNSURE_S)] = 0
+        for end, label in said:
+            sure = slice(frame(end, -EARLY_S), frame(end, LATE_S))
+            targets[sure], weights[sure] = label, 1.0
+        return targets, weights
+
+
+def rows_of(
+    rows: list[NDArray[np.int16]], labels: NDArray[np.int64], split: str
+) -> Sequences:
+    """Sequences of one split."""
+    lengths = np.array([len(r) for r in rows], np.int64)
+    return Sequences(np.concatenate(rows), lengths, np.asarray(labels, np.int64),
+                     np.full(len(rows), split, "U10"))

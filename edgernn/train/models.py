@@ -1,0 +1,98 @@
+"""The Keras models that can become a step: masked, recurrent, scores on every frame."""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.errors import ConfigError
+from edgernn.train.architecture import Layer
+from edgernn.train.batches import PADDING
+from edgernn.train.config import TrainConfig
+
+NAMES = {"layer_norm": ("gamma", "beta"), "dense": ("kernel", "bias")}
+"""Weights of a layer in Keras's order, and as architecture.py names them."""
+RECURRENT_NAMES = ("kernel", "recurrent_kernel", "bias")
+
+
+def import_keras() -> Any:
+    """Keras on TensorFlow, quiet and on at most two threads.
+
+    Raises
+    ------
+    ConfigError
+        If TensorFlow or Keras is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        import keras
+        import tensorflow as tf
+    except ImportError as problem:
+        raise ConfigError('Training needs TensorFlow and Keras: pip install "edgernn[train]" '
+                          f"({problem})") from problem
+    # One update has many small ops: more threads only wait for each other.  It must be
+    # said before the first op; a process that has already trained keeps what it has.
+    if not tf.config.threading.get_intra_op_parallelism_threads():
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(2)
+            tf.config.threading.set_inter_op_parallelism_threads(2)
+        except RuntimeError:
+            pass
+    return keras
+
+
+def layers(config: TrainConfig, labels: int, features: int) -> tuple[Layer, ...]:
+    """The layers with weights that `config` asks for, a softmax over the labels last."""
+    front: list[Layer] = []
+    if config.front:
+        # LayerNorm after a ReLU loses the sign it would center: it gets a linear layer.
+        activation = "linear" if config.layer_norm else "relu"
+        front.append(Layer("dense", config.front, activation))
+    if config.layer_norm:
+        front.append(Layer("layer_norm", config.front or features))
+    reset_after = config.reset_after if config.cell == "gru" else True
+    recurrent = [Layer(config.cell, config.units, reset_after=reset_after)] * config.layers
+    return (*front, *recurrent, Layer("dense", labels, "softmax"))
+
+
+def build(config: TrainConfig, features: int, stack: tuple[Layer, ...]) -> Any:
+    """A compiled-less Keras model of the given layers.
+
+    Input: float32 (batch, frames, features), padded with `PADDING`.  Output: softmax
+    scores (batch, frames, labels).  A frame is masked only where all of it is `PADDING`,
+    a value no frontend can give, so a frame of zeros is as real as any other.
+    """
+    keras = import_keras()
+    parts = [keras.Input((None, features)), keras.layers.Masking(PADDING)]
+    if config.input_noise:
+        parts.append(keras.layers.GaussianNoise(config.input_noise))
+    for layer in stack:
+        parts.append(_layer(keras, layer))
+        if config.dropout and layer.kind not in NAMES:
+            parts.append(keras.layers.Dropout(config.dropout))
+    return keras.Sequential(parts)
+
+
+def arrays(model: Any, stack: tuple[Layer, ...]) -> dict[str, NDArray[np.float32]]:
+    """Weights of a model that `build` made, named as weights.npz holds them."""
+    weighted = [layer for layer in model.layers if layer.weights and
+                not layer.__class__.__name__.endswith(("Noise", "Dropout"))]
+    return {f"{index}/{name}": value
+            for index, (layer, own) in enumerate(zip(stack, weighted, strict=True))
+            for name, value in zip(NAMES.get(layer.kind, RECURRENT_NAMES), own.get_weights(),
+                                   strict=True)}
+
+
+def _layer(keras: Any, layer: Layer) -> Any:
+    if layer.kind == "dense":
+        return keras.layers.Dense(layer.units, activation=layer.activation)
+    if layer.kind == "layer_norm":
+        return keras.layers.LayerNormalization(epsilon=layer.epsilon)
+    common = {"return_sequences": True, "recurrent_initializer": "orthogonal"}
+    if layer.kind == "gru":
+        return keras.layers.GRU(layer.units, reset_after=layer.reset_after, **common)
+    if layer.kind == "lstm":
+        return keras.layers.LSTM(layer.units, unit_forget_bias=True, **common)
+    return keras.layers.SimpleRNN(layer.units, **common)
