@@ -19,13 +19,20 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def model_files(tmp_path_factory) -> dict[str, Path]:
-    """A small model file of each cell; made once, and kept for environments that cannot."""
+    """A small model file of each cell and profile: `lstm` is int8x16, `lstm-int8` says it.
+
+    In EDGERNN_TEST_MODELS, if set, for the environment of tflite-runtime, which cannot
+    make any: `make test` has them made first.
+    """
     made = os.environ.get("EDGERNN_TEST_MODELS")
     folder = Path(made) if made else tmp_path_factory.mktemp("models")
     if not any(folder.glob("*.tflite")):
         from edgernn.train.architecture import Layer
         from tests.models import write_model
 
+        folder.mkdir(parents=True, exist_ok=True)
         for cell in ("gru", "lstm", "simple_rnn"):
             write_model(folder / f"{cell}.tflite", Layer(cell, 16))
+            for profile in ("int8", "int16x8"):
+                write_model(folder / f"{cell}-{profile}.tflite", Layer(cell, 16), profile=profile)
     return {path.stem: path for path in folder.glob("*.tflite")}

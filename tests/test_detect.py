@@ -48,7 +48,7 @@ def test_it_fires_again_only_after_falling_below_the_hysteresis():
 
 
 def test_nothing_fires_in_the_refractory_time():
-    yes = [0.0] * 5 + [0.9] * 3 + [0.0] * 4 + [0.9] * 3 + [0.0] * 20
+    yes = [0.0] * 5 + [0.95] * 3 + [0.0] * 4 + [0.95] * 3 + [0.0] * 20
     found = heard(detector(refractory_ms=400), yes)
     assert found == [(6, "yes")]
     assert heard(detector(refractory_ms=0), yes) == [(6, "yes"), (13, "yes")]
