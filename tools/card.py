@@ -60,7 +60,8 @@ alarm.  So "no false alarm in speech" is a condition of choice here, not a proof
 
 - 11 minutes of read English are far too little to know false alarms per hour: none heard
   would still allow 16 per hour.  Here up to {bound:.0f} per hour are possible, from the held-out
-  readers alone {heldout_bound:.0f}.  Expect some; raise the threshold (`--threshold`) if they disturb.
+  readers alone {heldout_bound:.0f}.  Expect some; raise the threshold (`--threshold`) if they
+  disturb.
 - About 50 voices taught it these words, mostly adults near a microphone.  Children, strong
   accents and far-field speech will be missed more often.
 - The speakers' identities were estimated by whoever prepared the data, from voice

@@ -20,7 +20,8 @@ Samples = NDArray[np.float32]
 
 RATE = 16000
 WORDS = ("computer", "alexa")
-PHONEMES = {"computer": "K AH M P Y UW T ER".split(), "alexa": "AH L EH K S AH".split()}
+PHONEMES = {"computer": ["K", "AH", "M", "P", "Y", "UW", "T", "ER"],
+            "alexa": ["AH", "L", "EH", "K", "S", "AH"]}
 """As CMUdict writes them, without stress."""
 NOISES = ("doing_the_dishes", "exercise_bike", "pink_noise", "white_noise")
 
