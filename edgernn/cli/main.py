@@ -88,6 +88,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except EdgernnError as problem:
         _debug()
         sys.exit(_say(str(problem), FAILED))
+    except OSError as problem:  # a full disk behind stdout, a file that went away
+        _debug()
+        sys.exit(_say(f"{problem}. Make room or permit it, then run this again", FAILED))
     except Exception as problem:
         _debug()
         sys.exit(_say(f"{type(problem).__name__}: {problem}. This is a defect of edgernn; "

@@ -17,6 +17,9 @@ from edgernn.interpreter import BACKENDS
 BLOCK_S = 0.1
 """Files are read in blocks of this many seconds; a microphone gives one hop at a time."""
 
+LONGEST_MS = 60_000
+"""A minute: more smoothing or silence than that is a slip of the keyboard."""
+
 
 @click.command()
 @click.option("--model", type=click.Path(path_type=Path),
@@ -30,12 +33,12 @@ BLOCK_S = 0.1
               help="Fire when the smoothed score reaches P, 0 to 1; for one label or for all; "
                    "may be repeated (default: the values stored in the model; "
                    "`edgernn info` shows them).")
-@click.option("--smoothing-ms", type=click.IntRange(0),
+@click.option("--smoothing-ms", type=click.IntRange(0, LONGEST_MS),
               help="Milliseconds over which scores are averaged (default: stored in the model).")
 @click.option("--hysteresis", type=click.FloatRange(0, 1),
               help="How far below its threshold a score must fall before it may fire again, "
                    "0 to 1 (default: stored in the model).")
-@click.option("--refractory-ms", type=click.IntRange(0),
+@click.option("--refractory-ms", type=click.IntRange(0, LONGEST_MS),
               help="Milliseconds of silence after a detection (default: stored in the model).")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in; auto is the fastest installed.")
@@ -58,38 +61,48 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
     from edgernn.step import StepModel
     from edgernn.stream import Listener, listen
 
-    step = StepModel.open(model or BUNDLED, backend)
+    path = model or BUNDLED
+    step = StepModel.open(path, backend)
     wanted = _detector(step.spec.detector, step.labels, thresholds, detector)
-    sink = JsonLines(sys.stdout, step.labels)
+    watch: list[Any] = []
+
+    def show_scores(values: Any, time_s: float) -> None:
+        for show in watch:
+            show(values, time_s)
+
+    listener = Listener(step, wanted, show_scores if scores or meter else None)
     with contextlib.ExitStack() as stack:
-        watch = _watchers(stack, step.labels, sink, meter, scores)
-
-        def show_scores(values: Any, time_s: float) -> None:
-            for show in watch:
-                show(values, time_s)
-
-        listener = Listener(step, wanted, show_scores if watch else None)
-        frames = stack.enter_context(_open(source, device, listener))
-        _say_what_runs(step, frames, source)
-        try:
-            with _until_stopped():
-                for found in listen(frames, listener):
-                    sink.detection(found)
-        finally:
-            _print_summary(listener, frames)
+        frames = stack.enter_context(_open(source, device, listener, path))
+        stack.callback(_print_summary, listener, frames)
+        _say_what_runs(listener, frames, source)
+        heard = _display(stack, frames, meter, watch, step.labels)
+        # Made after the display, which on a terminal keeps a place for lines above itself.
+        sink = JsonLines(sys.stdout, step.labels)
+        if scores:
+            watch.append(sink.scores)
+        with _until_stopped():
+            for found in listen(heard, listener):
+                sink.detection(found)
 
 
-def _watchers(stack: contextlib.ExitStack, labels: tuple[str, ...], sink: Any, meter: bool,
-              scores: bool) -> list[Any]:
-    watch = [sink.scores] if scores else []
-    if meter and sys.stderr.isatty():
+def _display(stack: contextlib.ExitStack, frames: Any, meter: bool, watch: list[Any],
+             labels: tuple[str, ...]) -> Any:
+    """Put up the meter, or for a file a progress bar, on a terminal's stderr; give the frames."""
+    if not sys.stderr.isatty():
+        if meter:
+            print("edgernn: --meter draws on a terminal; stderr is none, so it does not",
+                  file=sys.stderr)
+        return frames
+    if meter:
         from edgernn.sinks.meter import Meter
 
         watch.append(stack.enter_context(Meter(labels)).scores)
-    elif meter:
-        print("edgernn: --meter draws on a terminal; stderr is none, so it does not",
-              file=sys.stderr)
-    return watch
+        return frames
+    if not hasattr(frames, "duration_s"):
+        return frames
+    from edgernn.sinks.progress import Progress
+
+    return stack.enter_context(Progress(frames, frames.duration_s))
 
 
 def _detector(stored: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
@@ -97,8 +110,8 @@ def _detector(stored: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
     """The stored detector with what the command line changes."""
     from edgernn.spec import DetectorSpec
 
-    spec = stored or DetectorSpec({label: 0.5 for label in labels})
-    chosen = dict(spec.thresholds)
+    spec = stored or DetectorSpec({})
+    chosen = dict(spec.thresholds) or dict.fromkeys(labels, 0.5)
     for given in thresholds:
         name, _, value = given.rpartition("=")
         if name and name not in labels:
@@ -116,7 +129,7 @@ def _detector(stored: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
     return dataclasses.replace(spec, thresholds=chosen, **kept)
 
 
-def _open(source: str, device: str | None, listener: Any) -> Any:
+def _open(source: str, device: str | None, listener: Any, model: Path) -> Any:
     """The source of frames that fits the model's frontend."""
     from edgernn.spec import LogMelSpec
 
@@ -133,7 +146,7 @@ def _open(source: str, device: str | None, listener: Any) -> Any:
         return PcmSource(sys.stdin.buffer, rate, hop)
     from edgernn.sources.wav import WavSource
 
-    return WavSource(source, rate, max(hop, int(BLOCK_S * rate)))
+    return WavSource(source, rate, max(hop, int(BLOCK_S * rate)), model.name)
 
 
 def _open_rows(source: str, listener: Any) -> Any:
@@ -144,10 +157,13 @@ def _open_rows(source: str, listener: Any) -> Any:
     if source == "mic":
         raise click.UsageError("this model listens to sensor rows, not to a microphone; "
                                "give --input FILE.csv, or pipe rows to --input -")
+    # What is no text is no number either: such a line is held, it must not end the stream.
     if source == "-":
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
         return RowSource(sys.stdin, columns, listener.rate_hz)
     try:
-        return RowSource(open(source, encoding="utf-8"), columns, listener.rate_hz, source)
+        text = Path(source).open(encoding="utf-8", errors="replace")  # noqa: SIM115
+        return RowSource(text, columns, listener.rate_hz, source)  # which closes it
     except OSError as problem:
         raise SourceError(f"{source} cannot be read: {problem.strerror}. "
                           "Give a CSV file, or - for stdin") from problem
@@ -173,14 +189,18 @@ def _until_stopped() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say_what_runs(step: Any, frames: Any, source: str) -> None:
-    listens = ", ".join(step.spec.detector.thresholds) if step.spec.detector else "scores"
+def _say_what_runs(listener: Any, frames: Any, source: str) -> None:
+    listens = ", ".join(f"{label} at {p:g}"
+                        for label, p in listener.detector.spec.thresholds.items())
     where = f"microphone {frames.device.name!r}" if hasattr(frames, "device") else source
-    print(f"edgernn: {where}, {step.runtime.name}, listening for {listens}", file=sys.stderr)
+    print(f"edgernn: {where}, {listener.model.runtime.name}, listening for {listens}",
+          file=sys.stderr)
 
 
 def _print_summary(listener: Any, frames: Any) -> None:
     summary, latency = listener.summary, listener.summary.latency
+    if not summary.heard_s:  # an error says what happened instead
+        return
     speed = 1 / summary.real_time_factor if summary.busy_s else 0.0
     us = {f"step_{name}_us": round(1e6 * value, 1) for name, value in (
         ("p50", latency.percentile_s(0.5)), ("p99", latency.percentile_s(0.99)),

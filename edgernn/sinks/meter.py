@@ -1,5 +1,6 @@
 """A bar per label on a terminal, as it goes."""
 
+import sys
 import time
 from types import TracebackType
 
@@ -22,17 +23,23 @@ class Meter:
     def __init__(self, labels: tuple[str, ...]) -> None:
         from rich.console import Console
         from rich.live import Live
+        from rich.text import Text
 
+        self._text = Text
         self._labels = labels
         self._drawn_s = 0.0
-        self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+        # stdout is redirected above the bars only where both are a terminal: a pipe gets
+        # its lines untouched.
+        self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True,
+                          redirect_stdout=sys.stdout.isatty())
 
     def scores(self, scores: NDArray[np.float32], time_s: float) -> None:
         """Draw, twenty times a second at most."""
         now = time.monotonic()
         if now - self._drawn_s >= REDRAW_S:
             self._drawn_s = now
-            self._live.update(self.picture(scores, time_s), refresh=True)
+            # As Text: a label in square brackets is no markup.
+            self._live.update(self._text(self.picture(scores, time_s)), refresh=True)
 
     def picture(self, scores: NDArray[np.float32], time_s: float) -> str:
         """The bars as text."""

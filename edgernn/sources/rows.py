@@ -9,11 +9,14 @@ import numpy as np
 from edgernn.errors import SourceError
 from edgernn.frames import Frame
 
+LARGEST = 1e30
+"""A value beyond this, either way, is a fault of the sender."""
+
 
 class RowSource:
     """Rows of a CSV stream; a first line of names is skipped.
 
-    A row with a wrong number of columns, or a value that is no finite number, is a gap
+    A row with a wrong number of columns, or a value that is no number up to 1e30, is a gap
     of one row: the model holds.  The first is told on stderr, all are counted.
 
     Parameters
@@ -83,9 +86,10 @@ def _is_number(cell: str) -> bool:
 
 
 def _numbers(line: str) -> list[float] | None:
-    """The finite numbers of a line, or None if anything else is in it."""
+    """The numbers of a line, or None if anything else is in it."""
     try:
         values = [float(cell) for cell in line.split(",")]
     except ValueError:
         return None
-    return values if np.isfinite(values).all() else None
+    # A number that float32 cannot hold, or not once it is standardized, is no measurement.
+    return values if all(abs(value) <= LARGEST for value in values) else None

@@ -83,6 +83,11 @@ class WavSource(Source):
         if done < expected:
             raise self._damaged(done, expected, "the data ends")
 
+    @property
+    def duration_s(self) -> float:
+        """Seconds that the header says it lasts."""
+        return float(self._file.frames / self.rate_hz)
+
     def _damaged(self, done: int, expected: int, what: str) -> SourceError:
         return SourceError(f"{self.path} is damaged after {done / self.rate_hz:.2f} s of "
                            f"{expected / self.rate_hz:.2f} s ({what}). "
