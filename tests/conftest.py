@@ -20,6 +20,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def model_files(tmp_path_factory) -> dict[str, Path]:
     """A small model file of each cell and profile: `lstm` is int8x16, `lstm-int8` says it.
+    `kws` hears log-mel frames.
 
     In EDGERNN_TEST_MODELS, if set, for the environment of tflite-runtime, which cannot
     make any: `make test` has them made first.
@@ -27,10 +28,12 @@ def model_files(tmp_path_factory) -> dict[str, Path]:
     made = os.environ.get("EDGERNN_TEST_MODELS")
     folder = Path(made) if made else tmp_path_factory.mktemp("models")
     if not any(folder.glob("*.tflite")):
+        from edgernn.spec import LogMelSpec
         from edgernn.train.architecture import Layer
         from tests.models import write_model
 
         folder.mkdir(parents=True, exist_ok=True)
+        write_model(folder / "kws.tflite", Layer("gru", 8), frontend=LogMelSpec())
         for cell in ("gru", "lstm", "simple_rnn"):
             write_model(folder / f"{cell}.tflite", Layer(cell, 16))
             for profile in ("int8", "int16x8"):

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from edgernn.errors import FeatureError
 from edgernn.frames import Frame
 from edgernn.latency import LatencyHistogram
-from edgernn.spec import DetectorSpec, LogMelSpec
+from edgernn.spec import DetectorSpec
 from edgernn.step import StepModel
 from edgernn.stream import HOLD_S, Listener, listen
-from edgernn.train.architecture import Layer
-from tests.models import write_model
 
 RATE, HOP, WINDOW = 16000, 320, 480
 SENSITIVE = DetectorSpec({"label1": 0.26, "label2": 0.26, "label3": 0.26}, smoothing_ms=40,
@@ -22,9 +20,8 @@ SENSITIVE = DetectorSpec({"label1": 0.26, "label2": 0.26, "label3": 0.26}, smoot
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("stream") / "kws.tflite"
-    return StepModel.open(write_model(path, Layer("gru", 8), frontend=LogMelSpec()))
+def model(model_files):
+    return StepModel.open(model_files["kws"])
 
 
 def audio(seconds=3.0, seed=0):
@@ -102,8 +99,8 @@ def test_a_short_gap_holds_and_a_long_one_resets(model):
     assert [s for s, _ in steps[-len(fresh):]] == [s for s, _ in fresh]
 
 
-def test_sensor_rows_with_nan_never_reach_the_model(tmp_path):
-    step = StepModel.open(write_model(tmp_path / "rows.tflite"))
+def test_sensor_rows_with_nan_never_reach_the_model(model_files):
+    step = StepModel.open(model_files["gru"])
     listener = Listener(step)
     rows = np.zeros((3, step.width), np.float32)
     rows[1, 4] = np.nan
