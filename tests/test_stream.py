@@ -73,7 +73,7 @@ def test_a_step_is_timed_by_the_end_of_its_window(model):
 def test_time_never_shifts_over_a_gap(model, lost, before):
     samples = audio(2.0)
     frames = [Frame(samples[:before], 0.0),
-              Frame(samples[before + lost :] if before + lost < len(samples) else samples,
+              Frame(samples[before + lost :] if before + lost + WINDOW <= len(samples) else samples,
                     (before + lost) / RATE, lost)]
     _, steps, summary = run(model, frames)
     after = [t for _, t in steps if t > (before + lost) / RATE]
