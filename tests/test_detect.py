@@ -87,3 +87,44 @@ def test_detections_are_apart_by_the_refractory_time(scores, refractory_ms):
 def test_a_detector_that_makes_no_sense_is_refused(changes):
     with pytest.raises(ModelError):
         detector(**changes)
+
+
+def by_hand(scores, thresholds, n, pause, hysteresis):
+    """The docstring's arithmetic again, in plain integers as a device would have it."""
+    one, history, armed, since, found = 32768, [], [True] * len(thresholds), pause, []
+    for step, row in enumerate(scores):
+        history.append(row)
+        since += 1
+        best, best_margin = None, -1
+        for i, p in enumerate(thresholds):
+            total = sum(past[i] for past in history[-n:])
+            armed[i] = armed[i] or total < n * round(one * max(p - hysteresis, p / 2))
+            margin = total - n * round(one * p)
+            if armed[i] and margin > best_margin:
+                best, best_margin = i, margin
+        if best is not None and since >= pause:
+            armed[best], since = False, 0
+            found.append((step, best))
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 32768), st.integers(0, 32768)), max_size=80),
+       st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), st.integers(0, 8), st.integers(0, 12),
+       st.floats(0, 1))
+def test_it_computes_what_its_docstring_says(scores, thresholds, n, pause, hysteresis):
+    watch = Detector(DetectorSpec({"yes": thresholds[0], "no": thresholds[1]}, n * STEP_MS,
+                                  hysteresis, pause * STEP_MS), LABELS, STEP_MS)
+    found = []
+    for step, row in enumerate(scores):
+        detection = watch.push(np.array([0, *row], np.float32) / np.float32(32768), step / 50)
+        if detection:
+            found.append((step, LABELS.index(detection.label) - 1))
+            assert detection.time_s == step / 50
+            assert detection.score >= thresholds[found[-1][1]] - 1 / 32768  # of rounding it
+    assert found == by_hand(scores, thresholds, max(1, n), pause, hysteresis)
+
+
+def test_a_low_threshold_fires_again_whatever_the_hysteresis():
+    watch = detector(thresholds={"yes": 0.1}, smoothing_ms=0, hysteresis=0.5, refractory_ms=0)
+    assert heard(watch, [0.2, 0.2, 0.06, 0.2, 0.04, 0.2]) == [(0, "yes"), (5, "yes")]
