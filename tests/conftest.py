@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A check in CI says the same twice; elsewhere every run tries something new.
+settings.register_profile("ci", derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn import files
+
 from edgernn.files import replacing
 
 
@@ -52,8 +54,8 @@ class Sequences:
         return self.where(self.split == name)
 
     def save(self, path: Path) -> None:
-        """Write an .npz: to a temporary file first, then renamed."""
-        with replacing(path) as temporary:
+        """Write an .npz, whole or not at all."""
+        with files.replacing(path) as temporary:
             np.savez_compressed(temporary, rows=self.rows, lengths=self.lengths,
                                 labels=self.labels, split=self.split)
 
