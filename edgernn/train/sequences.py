@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from edgernn import files
 
-from edgernn.files import replacing
-
 
 @dataclass(frozen=True)
 class Sequences:
