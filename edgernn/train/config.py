@@ -49,6 +49,9 @@ class TrainConfig:
                                     1e-9, 10)
     clipnorm: float = _setting(1.0, "Longest gradient, as a norm; longer ones are scaled down.",
                                1e-6)
+    average: float = _setting(
+        0.0, "Weights kept are a moving average over updates, each one's own share 1 - this; "
+        "0: the last update's.", 0, 0.99999)
     patience: int = _setting(30, "Epochs without a better streaming metric before it stops.", 1)
     early_stopping: bool = _setting(
         True, "Stop by, and restore the weights that did best on, the validation split. "
@@ -73,6 +76,15 @@ class TrainConfig:
         100, "Audio: longest silence or noise added before a clip, milliseconds.", 0)
     speed: tuple[float, float] = _setting(
         (0.9, 1.1), "Audio: factor on the speed of a clip, and so on its pitch.")
+    warp: float = _setting(
+        0.05, "Audio: greatest stretch of the mel axis, as a share: longer and shorter throats.",
+        0, 0.5)
+    equalize_db: float = _setting(
+        4.0, "Audio: standard deviation of a smooth curve added to the spectrum, decibels: other "
+        "microphones and rooms.", 0)
+    answer_ms: int = _setting(
+        0, "Audio, classify: the label counts from so long before a clip's end, milliseconds; "
+        "0: on its last frame only.", 0)
     mask_mels: int = _setting(6, "Audio: most neighbouring mels blotted out at once.", 0)
     mask_frames: int = _setting(4, "Audio: most neighbouring frames blotted out at once.", 0)
     scenes: int = _setting(600, "Spot only: scenes per epoch.", 1)
