@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from edgernn.errors import FeatureError
 from edgernn.frames import Frame
+from edgernn.frontend.logmel import LogMel
 from edgernn.latency import LatencyHistogram
-from edgernn.spec import DetectorSpec
+from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.stream import HOLD_S, Listener, listen
 
@@ -118,3 +119,35 @@ def test_percentiles_are_within_a_tenth(durations, share):
     exact = sorted(durations)[max(0, int(np.ceil(share * len(durations))) - 1)]
     assert histogram.percentile_s(share) == pytest.approx(exact, rel=0.1)
     assert histogram.largest_s == max(durations)
+
+
+def test_the_loop_adds_nothing_to_frontend_and_model(model):
+    samples = audio(1.0, seed=3)
+    by_hand = model.fork()
+    rows = LogMel(LogMelSpec()).whole(samples)
+    expected = [by_hand.step(codes).tolist() for codes in model.encode(rows)]
+    assert [scores for scores, _ in run(model, [Frame(samples, 0.0)])[1]] == expected
+
+
+def test_a_held_step_repeats_the_scores_before_it(model):
+    samples, lost = audio(2.0), 5 * HOP
+    _, steps, summary = run(model, [Frame(samples[:RATE], 0.0),
+                                    Frame(samples[RATE:], 1 + lost / RATE, lost)])
+    heard = 1 + (RATE - WINDOW) // HOP
+    assert summary.held > 0
+    for scores, _ in steps[heard : heard + summary.held]:
+        assert scores == steps[heard - 1][0]
+    assert steps[heard + summary.held][0] != steps[heard - 1][0]
+
+
+@pytest.mark.parametrize(("rows_lost", "resets"), [(1, 0), (3, 0), (4, 1)])
+def test_a_slow_sensor_may_miss_a_row(model_files, rows_lost, resets):
+    # One row a second, as this model does not say: half a second is shorter than any gap.
+    step = StepModel.open(model_files["gru"])
+    times = []
+    listener = Listener(step, on_scores=lambda _, t: times.append(t))
+    row = np.ones((1, step.width), np.float32)
+    list(listen([Frame(row, 0.0), Frame(row, 1.0 + rows_lost, rows_lost)], listener))
+    assert listener.summary.resets == resets
+    assert (times[0], times[-1]) == (1.0, 2.0 + rows_lost)
+    assert len(times) == (2 if resets else 2 + rows_lost)

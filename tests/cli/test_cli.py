@@ -130,6 +130,7 @@ def test_audio_that_cannot_be_used_is_one_clear_error(tmp_path, kws):
 def test_wrong_use_is_told_apart_from_failure(kws, wav):
     fails(edgernn("stream", "--model", kws, "--input", wav, "--threshold", "loud"), 2, "loud")
     fails(edgernn("stream", "--model", kws, "--input", wav, "--threshold", "dog=0.5"), 2, "dog")
+    fails(edgernn("stream", "--model", kws, "--input", wav, "--threshold", "nan"), 2, "nan")
     fails(edgernn("stream", "--model", kws, "--colour"), 2, "--colour")
     fails(edgernn("juggle"), 2, "juggle")
 
@@ -152,6 +153,26 @@ def test_a_reader_that_has_had_enough_is_no_failure(kws, wav):
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+def test_a_full_disk_is_one_clear_error(kws, wav):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-m", "edgernn", "stream", "--model", str(kws),
+                               "--input", str(wav), "--scores"], stdout=full,
+                              stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"defect" not in done.stderr
+
+
+def test_the_stored_detector_is_used_unless_told_otherwise(kws, wav):
+    stored = edgernn("stream", "--model", kws, "--input", wav).stderr.decode()
+    assert "label1 at 0.5, label2 at 0.5, label3 at 0.5" in stored
+    told = edgernn("stream", "--model", kws, "--input", wav, "--threshold", "0.9", "--threshold",
+                   "label2=0.7").stderr.decode()
+    assert "label1 at 0.9, label2 at 0.7, label3 at 0.9" in told
 
 
 def test_info_says_everything_for_people_and_for_programs(kws):
