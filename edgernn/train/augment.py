@@ -4,9 +4,12 @@ Samples are float32 in int16 units throughout, so that nothing is clipped until 
 frontend, and every choice comes from the generator handed in: same seed, same audio.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn.frontend.logmel import CODE_HIGH
 from edgernn.train.config import Range, TrainConfig
 
 Audio = NDArray[np.float32]
@@ -70,10 +73,11 @@ def cut(sources: tuple[NDArray[np.int16], ...], length: int, rng: np.random.Gene
 
 def coloured(length: int, rng: np.random.Generator) -> Audio:
     """Noise whose power falls with frequency by a drawn exponent: white, pink, brown; rms 1."""
-    bins = np.arange(1, length // 2 + 2, dtype=np.float64)
+    # A power of two: transforms of odd lengths take ten times as long.
+    bins = np.arange(1, (1 << (length - 1).bit_length()) // 2 + 2, dtype=np.float64)
     shape = bins ** -rng.uniform(0.0, 1.0)
     spectrum = (rng.standard_normal(len(bins)) + 1j * rng.standard_normal(len(bins))) * shape
-    noise = np.fft.irfft(spectrum, length)
+    noise = np.fft.irfft(spectrum, norm="forward")[:length]
     return (noise / rms(noise)).astype(np.float32)
 
 
@@ -108,6 +112,41 @@ def noised(
 def saturated(samples: Audio) -> NDArray[np.int16]:
     """As a microphone would give it: rounded and clipped to int16."""
     return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+
+
+CODES_PER_DB = 256 / (10 * math.log10(2))
+"""A log-mel code is 1/256 octave of energy, and an octave of energy 3 dB."""
+
+
+def revoiced(
+    codes: NDArray[np.int16], config: TrainConfig, rng: np.random.Generator,
+) -> NDArray[np.int16]:
+    """The same words from another throat, into another microphone.
+
+    The mel axis is stretched (VTLP: Jaitly and Hinton 2013) and moved by up to one mel,
+    and a smooth random curve is added: codes are logarithms, so a filter is a sum.
+
+    Parameters
+    ----------
+    codes : int16 array, shape (frames, mels)
+        Log-mel codes; not changed.
+
+    Returns
+    -------
+    int16 array, shape (frames, mels)
+    """
+    mels = codes.shape[1]
+    out = codes.astype(np.float32)
+    if config.warp:
+        stretch = 1 + rng.uniform(-config.warp, config.warp)
+        at = np.clip(np.arange(mels) * stretch + rng.uniform(-1, 1), 0, mels - 1.001)
+        low = at.astype(np.int64)
+        part = (at - low).astype(np.float32)
+        out = out[:, low] * (1 - part) + out[:, low + 1] * part
+    if config.equalize_db:
+        knots = rng.normal(0, config.equalize_db * CODES_PER_DB, 6)
+        out += np.interp(np.arange(mels), np.linspace(0, mels - 1, 6), knots).astype(np.float32)
+    return np.clip(np.rint(out), 0, CODE_HIGH).astype(np.int16)
 
 
 def blotted(

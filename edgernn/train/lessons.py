@@ -98,13 +98,16 @@ class ClipTeacher:
         codes = self.frontend.whole(augment.saturated(samples))
         targets = np.zeros(len(codes), np.int64)
         weights = np.zeros(len(codes), np.float32)
-        for end, label in zip(np.cumsum([len(part) for part in parts]), self.labels[run],
-                              strict=True):
+        before = self.config.answer_ms * self.config.sample_rate_hz // 1000 // self.frontend.hop
+        start = 0
+        for part, label in zip(parts, self.labels[run], strict=True):
             # The last frame that ends inside the clip: where a clip alone would stop.
-            frame = (int(end) - self.frontend.window) // self.frontend.hop
-            if 0 <= frame < len(codes):
-                targets[frame], weights[frame] = label, 1.0
-        codes = augment.blotted(codes, self.config, rng)
+            last = (start + len(part) - self.frontend.window) // self.frontend.hop
+            first = min(last, max(-(-start // self.frontend.hop), last - before))
+            if last >= 0:
+                targets[first:last + 1], weights[first:last + 1] = label, 1 / (last + 1 - first)
+            start += len(part)
+        codes = augment.blotted(augment.revoiced(codes, self.config, rng), self.config, rng)
         return Lesson(self.frontend.features(codes), targets, weights)
 
 
@@ -135,7 +138,7 @@ class SceneTeacher:
     def scene(self, rng: np.random.Generator) -> Lesson:
         """One scene, heard."""
         codes, targets, weights = self._codes(rng)
-        codes = augment.blotted(codes, self.config, rng)
+        codes = augment.blotted(augment.revoiced(codes, self.config, rng), self.config, rng)
         return Lesson(self.frontend.features(codes), targets, weights)
 
     def _codes(

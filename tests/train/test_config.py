@@ -1,0 +1,79 @@
+"""Settings: files, flags, and what is refused."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from edgernn.errors import ConfigError
+from edgernn.train.config import TrainConfig, load, make
+
+
+def test_what_is_written_reads_back_the_same(tmp_path):
+    config = TrainConfig(task="spot", keywords=("yes", "no"), units=32, speed=(0.8, 1.3),
+                         early_stopping=False)
+    path = tmp_path / "config.yaml"
+    path.write_text(config.to_yaml())
+    assert load(path) == config
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("units: 32\nlayers: 2\n")
+    config = load(path, {"units": 48})
+    assert (config.units, config.layers, config.cell) == (48, 2, TrainConfig().cell)
+
+
+def test_an_empty_file_means_the_defaults(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("# nothing\n")
+    assert load(path) == TrainConfig()
+
+
+def test_whole_numbers_will_do_where_fractions_may_stand():
+    assert make({"learning_rate": 1, "snr_db": [0, 5]}).snr_db == (0.0, 5.0)
+
+
+@pytest.mark.parametrize(("settings", "named"), [
+    ({"unit": 64}, "unit"),
+    ({"units": 0}, "units"),
+    ({"units": 2.5}, "units"),
+    ({"units": True}, "units"),
+    ({"units": "64"}, "units"),
+    ({"layers": 4}, "layers"),
+    ({"cell": "transformer"}, "cell"),
+    ({"dropout": 1.0}, "dropout"),
+    ({"learning_rate": float("nan")}, "learning_rate"),
+    ({"learning_rate": "fast"}, "learning_rate"),
+    ({"speed": [1.2, 0.8]}, "speed"),
+    ({"speed": [0, 1]}, "speed"),
+    ({"speed": 1.0}, "speed"),
+    ({"snr_db": [1, 2, 3]}, "snr_db"),
+    ({"keywords": [True, False]}, "quotes"),  # what YAML makes of [yes, no]
+    ({"reset_after": 1}, "reset_after"),
+])
+def test_what_makes_no_sense_is_refused_by_name(settings, named):
+    with pytest.raises(ConfigError, match=named):
+        make(settings)
+
+
+@pytest.mark.parametrize("text", ["units: [", "just words", "- 1\n- 2", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"odd\.yaml"):
+        load(path)
+
+
+def test_a_missing_file_is_a_config_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"no\.yaml"):
+        load(tmp_path / "no.yaml")
+
+
+def test_every_setting_says_what_it_is():
+    assert all(len(field.metadata["help"]) > 10 for field in dataclasses.fields(TrainConfig))
+
+
+def test_the_file_holds_every_setting():
+    assert set(yaml.safe_load(TrainConfig().to_yaml())) == \
+        {field.name for field in dataclasses.fields(TrainConfig)}
