@@ -50,11 +50,17 @@ class TfliteRuntime:
 
     def invoke(self, inputs: Sequence[Codes]) -> list[Codes]:
         """See `Runtime.invoke`."""
-        put = self._set
+        put, get = self._set, self._get
+        if len(inputs) == 2:  # one state; without the loops, 0.5 us of 8 less
+            (first, second), (third, fourth) = self._inputs, self._outputs
+            put(first, inputs[0])
+            put(second, inputs[1])
+            self._run()
+            return [get(third), get(fourth)]
         for index, value in zip(self._inputs, inputs):  # noqa: B905 - strict= costs 0.1 us
             put(index, value)
         self._run()
-        return [self._get(index) for index in self._outputs]
+        return [get(index) for index in self._outputs]
 
 
 class TflmRuntime:

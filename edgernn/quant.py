@@ -4,13 +4,20 @@ real = (q - zero_point) * scale, as in Jacob et al. 2018 (arXiv 1712.05877), eq.
 and the TensorFlow Lite 8-bit quantization specification.
 """
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy import add, maximum, minimum, multiply
+from numpy import add, multiply
 from numpy.typing import NDArray
+
+try:
+    # What np.clip calls after a microsecond of preparation, which is as long as all the rest.
+    from numpy._core.umath import clip  # type: ignore[attr-defined]
+except ImportError:  # numpy 1
+    from numpy.core.umath import clip  # type: ignore[no-redef]
 
 INFINITY = float("inf")
 
@@ -62,8 +69,9 @@ class FeatureQuantizer:
     """`quantize_features` for one frame after another, without allocating.
 
     Adding 1.5 * 2**23 to a float32 rounds it to an integer, ties to even, and leaves that
-    integer in its lowest bytes: four ufuncs and no conversion.  With `np.clip` and
-    `np.round` this would cost more than the model.
+    integer in its lowest bytes; adding that times a power of two rounds to multiples of
+    it, so such scales (all log-mel inputs have one) need no multiplication.  Two or three
+    ufuncs, no conversion: with `np.clip` and `np.round` this would cost more than the model.
 
     Parameters
     ----------
@@ -76,11 +84,16 @@ class FeatureQuantizer:
     MAGIC = 1.5 * 2.0**23
 
     def __init__(self, q: QType, width: int) -> None:
-        # 0-d arrays: a Python float would be converted again at every step.
-        self._inverse = np.array(1 / q.scale, np.float32)
-        self._low = np.array(q.low - q.zero_point, np.float32)
-        self._high = np.array(q.high - q.zero_point, np.float32)
-        self._magic = np.array(self.MAGIC + q.zero_point, np.float32)
+        unit = q.scale if math.frexp(q.scale)[0] == 0.5 else 1.0  # real units of `work`
+
+        def row(value: float) -> NDArray[np.float32]:
+            # Whole arrays: a scalar would be converted and broadcast again at every step.
+            return np.full(width, value, np.float32)
+
+        self._inverse = row(1 / q.scale) if unit != q.scale else None
+        self._low = row((q.low - q.zero_point) * unit)
+        self._high = row((q.high - q.zero_point) * unit)
+        self._magic = row((self.MAGIC + q.zero_point) * unit)
         self._work = np.empty(width, np.float32)
         step = 4 // np.dtype(q.dtype).itemsize
         low_byte_first = self._work.view(np.dtype(q.dtype))
@@ -90,14 +103,13 @@ class FeatureQuantizer:
     def __call__(self, real: NDArray[np.float32]) -> NDArray[Any] | None:
         """Codes of shape (1, width), overwritten by the next call; None if not all finite."""
         work = self._work
-        multiply(real, self._inverse, out=work)
+        scaled = real if self._inverse is None else multiply(real, self._inverse, work)
         # A NaN or an infinity makes the sum of squares one too; so may a huge number, which
         # is then looked at again.
-        if not work.dot(work) < INFINITY and not np.isfinite(real).all():
+        if not scaled.dot(scaled) < INFINITY and not np.isfinite(real).all():
             return None
-        maximum(work, self._low, out=work)
-        minimum(work, self._high, out=work)
-        add(work, self._magic, out=work)
+        clip(scaled, self._low, self._high, work)
+        add(work, self._magic, work)
         return self._codes
 
 

@@ -16,6 +16,7 @@ from edgernn.quant import FeatureQuantizer, QType
 from edgernn.spec import LogMelSpec, ModelSpec
 
 Codes = NDArray[Any]
+FLOAT32 = np.dtype(np.float32)
 
 
 class StepModel:
@@ -46,7 +47,11 @@ class StepModel:
         self._dtype = np.dtype(x.dtype)
         self._quantize = FeatureQuantizer(x.qtype, self._width)
         self._order = _Order(graph, spec)
-        self._reals = _score_table(scores.qtype)
+        # Looked up at every step, so kept flat.
+        self._x, self._at, self._carried = (self._order.x, self._order.scores,
+                                            self._order.carried)
+        self._invoke = runtime.invoke
+        self._real_scores = _score_table(scores.qtype).take
         self._scores_row = np.zeros((1, len(spec.labels)), np.float32)
         self._scores = self._scores_row[0]
         self.reset()
@@ -103,20 +108,20 @@ class StepModel:
         Raises
         ------
         FeatureError
-            If the width is another, or a feature is NaN or infinite.  The state is then
-            as it was.
+                If the width or the type is another, or a feature is NaN or infinite.  The state
+            is then as it was.
         """
-        if type(features) is not np.ndarray or features.shape != self._shape:
+        if type(features) is not np.ndarray or features.shape != self._shape or (
+                features.dtype is not FLOAT32 and features.dtype is not self._dtype):
             features = self._frame(features)
-        codes = (features[None] if features.dtype is self._dtype
-                 else self._quantize(features))
+        codes = features[None] if features.dtype is self._dtype else self._quantize(features)
         if codes is None:
             raise _not_finite(features)
         states = self._states
-        states[self._order.x] = codes
-        outputs = self.runtime.invoke(states)
-        self._reals.take(outputs[self._order.scores], out=self._scores_row, mode="wrap")
-        for source, target in self._order.carried:
+        states[self._x] = codes
+        outputs = self._invoke(states)
+        self._real_scores(outputs[self._at], None, self._scores_row, "wrap")
+        for source, target in self._carried:
             states[target] = outputs[source]
         return self._scores
 
@@ -164,10 +169,15 @@ class StepModel:
         return StepModel(self.spec, self.graph, self.runtime)
 
     def _frame(self, features: Any) -> NDArray[Any]:
-        """An array of the right width out of a list, or an error."""
+        """An array of the right width and type out of a list or other floats, or an error."""
+        if isinstance(features, np.ndarray) and features.dtype.kind in "iu" and (
+                features.dtype != self._dtype):
+            raise FeatureError(f"the frame is of {features.dtype}; the codes of this model are "
+                               f"{self._dtype}. Give those (StepModel.encode makes them), or "
+                               "float32 features")
         try:
             array = np.asarray(features)
-            array = array.astype(self._dtype if array.dtype == self._dtype else np.float32)
+            array = array.astype(self._dtype if array.dtype == self._dtype else FLOAT32)
         except (TypeError, ValueError) as problem:
             raise FeatureError(f"the frame is {features!r:.60}; {self._width} numbers were needed. "
                                "Give one row of features") from problem

@@ -15,7 +15,8 @@ from edgernn.quant import (
     shift_codes,
 )
 
-TYPES = [QType("int8", 0.03), QType("int8", 0.03, -40), QType("int16", 0.0007)]
+TYPES = [QType("int8", 0.03), QType("int8", 0.03, -40), QType("int16", 0.0007),
+         QType("int8", 1 / 32), QType("int8", 1 / 16, -40), QType("int16", 1 / 1024)]
 
 
 @pytest.mark.parametrize("q", TYPES)
@@ -30,17 +31,25 @@ def test_every_code_survives_a_round_trip(q):
     np.testing.assert_array_equal(quantize(dequantize(codes, q), q), codes)
 
 
-def test_the_fast_quantizer_saturates_what_is_huge_but_finite():
+@pytest.mark.parametrize("q", TYPES)
+def test_the_fast_quantizer_saturates_what_is_huge_but_finite(q):
     real = np.array([3e38, -3e38, 1e30], np.float32)
     with np.errstate(over="ignore"):
-        assert FeatureQuantizer(TYPES[0], 3)(real).tolist() == [[127, -128, 127]]
+        assert FeatureQuantizer(q, 3)(real).tolist() == [[q.high, q.low, q.high]]
 
 
+@pytest.mark.parametrize("q", TYPES)
+def test_the_fast_quantizer_rounds_ties_as_the_plain_one(q):
+    real = ((np.arange(-400, 400) + 0.5) * q.scale).astype(np.float32)
+    np.testing.assert_array_equal(FeatureQuantizer(q, 800)(real)[0], quantize_features(real, q))
+
+
+@pytest.mark.parametrize("q", TYPES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_the_fast_quantizer_refuses_what_is_not_finite(bad):
+def test_the_fast_quantizer_refuses_what_is_not_finite(q, bad):
     real = np.zeros(5, np.float32)
     real[3] = bad
-    assert FeatureQuantizer(TYPES[0], 5)(real) is None
+    assert FeatureQuantizer(q, 5)(real) is None
 
 
 @given(arrays(np.int16, 20), st.integers(0, 8))

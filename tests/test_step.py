@@ -139,6 +139,22 @@ def test_a_frame_of_another_shape_is_refused(model, bad):
         model.step(bad)
 
 
+def test_codes_of_another_type_are_refused_not_taken_for_real_features(model):
+    other = np.zeros(model.width, "int8" if model.encode(frames(1, model.width)).dtype != "int8"
+                     else "int16")
+    with pytest.raises(FeatureError, match="encode"):
+        model.step(other)
+
+
+def test_doubles_lists_and_strided_rows_count_as_features(model):
+    rows = frames(6, model.width)
+    model.reset()
+    expected = run(model, rows)
+    for same in (rows.astype(float), rows.tolist(), np.asfortranarray(rows)):
+        model.reset()
+        np.testing.assert_array_equal(run(model, same), expected)
+
+
 def test_features_beyond_the_range_saturate(model):
     model.reset()
     largest = model.step(np.full(model.width, 1e9, np.float32)).copy()
