@@ -82,6 +82,9 @@ class TrainConfig:
     equalize_db: float = _setting(
         4.0, "Audio: standard deviation of a smooth curve added to the spectrum, decibels: other "
         "microphones and rooms.", 0)
+    passes: int = _setting(
+        1, "Audio, classify: lessons made of each stretch of audio, each with another stretch of "
+        "the mel axis, other filters and other blots; cheaper than new audio.", 1)
     answer_ms: int = _setting(
         0, "Audio, classify: the label counts from so long before a clip's end, milliseconds; "
         "0: on its last frame only.", 0)

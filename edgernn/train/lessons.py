@@ -83,7 +83,8 @@ class ClipTeacher:
 
     def lessons(self, rng: np.random.Generator) -> list[Lesson]:
         """See `Teacher.lessons`."""
-        return [self._lesson(run, rng) for run in runs(len(self.clips), self.config.join, rng)]
+        return [lesson for run in runs(len(self.clips), self.config.join, rng)
+                for lesson in self._lessons(run, rng)]
 
     def calibration(self, most: int) -> Sequences:
         """See `Teacher.calibration`."""
@@ -91,7 +92,7 @@ class ClipTeacher:
         return rows_of([self.frontend.whole(self.clips[i]) for i in chosen],
                        self.labels[chosen], "train")
 
-    def _lesson(self, run: NDArray[np.int64], rng: np.random.Generator) -> Lesson:
+    def _lessons(self, run: NDArray[np.int64], rng: np.random.Generator) -> list[Lesson]:
         parts = [augment.varied(self.clips[i], self.config, rng) for i in run]
         level = max(augment.rms(part) for part in parts)
         samples = augment.noised(np.concatenate(parts), level, self.noises, self.config, rng)
@@ -107,8 +108,9 @@ class ClipTeacher:
             if last >= 0:
                 targets[first:last + 1], weights[first:last + 1] = label, 1 / (last + 1 - first)
             start += len(part)
-        codes = augment.blotted(augment.revoiced(codes, self.config, rng), self.config, rng)
-        return Lesson(self.frontend.features(codes), targets, weights)
+        heard = [augment.blotted(augment.revoiced(codes, self.config, rng), self.config, rng)
+                 for _ in range(self.config.passes)]
+        return [Lesson(self.frontend.features(each), targets, weights) for each in heard]
 
 
 @dataclass(frozen=True)
