@@ -14,6 +14,13 @@ APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils
 ON_THE_DEVICE := tests/test_step.py tests/test_runtimes.py tests/test_imports.py tests/test_stream.py \
                  tests/test_detect.py tests/test_quant.py tests/frontend
 
+# Debian splits venv off its Python; say so rather than fail with a traceback.
+define make_venv
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || { rm -rf $(1); \
+	  echo "$(PYTHON) with venv was needed: apt install python3 python3-venv, or make PYTHON=..." >&2; \
+	  exit 1; }
+endef
+
 .PHONY: demo test check lint clean apt
 
 demo: $(VENV)/.device
@@ -38,7 +45,7 @@ lint: $(VENV)/.all
 
 # The device side alone: no TensorFlow.
 $(VENV)/.device: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(call make_venv,$(VENV))
 	$(BIN)/pip install --quiet --editable '.[device,audio]'
 	touch $@
 
@@ -49,7 +56,7 @@ $(VENV)/.all: $(VENV)/.device
 # tflite-runtime was built against numpy 1 for Python up to 3.11: a room of its own,
 # which is also the test that the device side needs no TensorFlow.
 $(OLD)/.done: pyproject.toml
-	test -x $(OLD)/bin/python || $(PYTHON) -m venv $(OLD)
+	$(call make_venv,$(OLD))
 	$(OLD)/bin/pip install --quiet 'tflite-runtime==2.14.0' 'numpy<2' 'pytest>=8,<10' 'hypothesis>=6.100,<7' --editable .
 	touch $@
 
