@@ -2,10 +2,13 @@
 
     .venv/bin/python tools/make_bundled_model.py --data ../shared/data
 
-Voices are spoken by espeak-ng, scenes put together, a GRU trained on them, quantized
-by `edgernn.train.quantize`, its thresholds chosen on people held out of training, and
-all of it measured on the validation speakers.  About 20 minutes on two cores; every
-draw comes from --seed.
+Voices are spoken by espeak-ng, scenes put together, a GRU trained on them as `edgernn
+train` does and quantized as `edgernn quantize` does, and all of it measured on the
+validation speakers.  About 20 minutes on two cores; every draw comes from --seed.
+
+With --fold 0, 1 or 2, people are held out of training: models for choosing `DETECTOR`,
+and for learning what speech never heard does.  The bundled model learns from everybody
+but the validation speakers.
 """
 
 import dataclasses
@@ -18,24 +21,30 @@ from pathlib import Path
 import click
 import numpy as np
 from card import write_card
-from fit_scenes import as_sequences, fit, joined, write_run
-from materials import WORDS, Clip, clips, gather, noises, speech
+from materials import WORDS, clips, gather, noises, speech
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
+from scene_pool import ScenePool, held_out_sequences
 from scenes import SceneMaker
 from trials import Measured, as_recorded, choose_thresholds, measure, mixed_trials, quiet, trials_of
 
 from edgernn import bundle
 from edgernn.spec import DetectorSpec, LogMelSpec
-from edgernn.train.architecture import Architecture, Layer
+from edgernn.train.config import TrainConfig
+from edgernn.train.fit import Material, teach
+from edgernn.train.lessons import OTHER
 from edgernn.train.quantize import quantize_run
-from edgernn.train.sequences import Sequences
 
-LABELS = ("reject", *WORDS)
-LAYERS = (Layer("dense", 48, "relu"), Layer("gru", 80, "tanh"), Layer("gru", 64, "tanh"),
-          Layer("dense", len(LABELS), "softmax"))
+LABELS = (OTHER, *WORDS)
+CONFIG = TrainConfig(
+    task="spot", keywords=WORDS, cell="gru", units=80, layers=2, front=48, dropout=0.2,
+    input_noise=0.1, batch=64, learning_rate=2e-3, average=0.995, early_stopping=False,
+    warp=0.1, equalize_db=2.0)
+DETECTOR = DetectorSpec({"computer": 0.6, "alexa": 0.6}, smoothing_ms=100, refractory_ms=1000)
+"""Chosen on people held out, see `--fold`."""
 READER_FOLDS = 3
-"""A model is trained without every third reader of the negative speech ..."""
+"""A fold's model is trained without every third reader of the negative speech ..."""
 SPEAKER_FOLDS = 6
 """... and without every sixth speaker of the wake words in the train split."""
 BLOCK = 50
@@ -51,32 +60,46 @@ _maker: SceneMaker
               help="Where the run folder goes.")
 @click.option("--out", type=click.Path(path_type=Path), default="edgernn/models/wakeword.tflite",
               help="The model to write; its card goes beside it.")
-@click.option("--fold", type=click.IntRange(0, READER_FOLDS - 1), default=0,
-              help="Which people to hold out of training.  The bundled model is fold 0.")
-@click.option("--scenes", default=16000, help="Training scenes of 6 s.")
-@click.option("--epochs", default=10)
+@click.option("--fold", type=click.IntRange(0, READER_FOLDS - 1), default=None,
+              help="People to hold out of training  [default: none]")
+@click.option("--pool", default=15000, help="Training scenes of 6 s made.")
+@click.option("--scenes", default=5000, help="Scenes drawn from the pool for an epoch.")
+@click.option("--epochs", default=26)
 @click.option("--spoken", default=700, help="Times espeak-ng says each word alone.")
 @click.option("--seed", default=1)
 @click.option("--processes", default=2, help="Processes that make scenes.")
 @click.option("--reuse", is_flag=True, help="Keep the run folder's weights; only quantize again.")
-def main(data: Path, work: Path, out: Path, fold: int, scenes: int, epochs: int, spoken: int,
-         seed: int, processes: int, reuse: bool) -> None:
+def main(data: Path, work: Path, out: Path, fold: int | None, pool: int, scenes: int, epochs: int,
+         spoken: int, seed: int, processes: int, reuse: bool) -> None:
     """Make the bundled model and its card."""
-    run, began = work / f"fold{fold}", time.monotonic()
+    run, began = work / ("all" if fold is None else f"fold{fold}"), time.monotonic()
     speakers, readers = held_out(data, fold)
     if not reuse:
-        train(data, run, speakers, readers, scenes, epochs, spoken, seed, processes)
+        config = dataclasses.replace(CONFIG, scenes=scenes, epochs=epochs, seed=seed)
+        train(data, run, speakers, readers, pool, config, spoken, processes)
     seconds = time.monotonic() - began
-    command = "python tools/make_bundled_model.py " + " ".join(sys.argv[1:])
-    report = quantize_run(run, out, "int8x16", command=command.strip())
+    command = _command()
+    report = quantize_run(run, out, "int8x16", command=command)
     say(model=str(out), bytes=report.bytes, reject_and_words=report.int8_accuracy)
-    measured = finish(data, run, out, speakers, readers)
-    write_card(out.with_suffix(".md"), out, run, measured, command.strip(), seconds)
-    say(**measured.summary())
+    measured = finish(data, run, out, fold, speakers, readers)
+    folds = [json.loads(path.read_text()) for path in sorted(work.glob("fold*/spotting.json"))]
+    write_card(out.with_suffix(".md"), out, run, measured, command, seconds, folds)
+    say(**{name: value for name, value in measured.summary().items() if name != "curve"})
 
 
-def held_out(data: Path, fold: int) -> tuple[set[str], set[str]]:
+def _command() -> str:
+    """What makes this model again, wherever the folders are."""
+    given = click.get_current_context()
+    options = [f"--{name} {value}" for name, value in given.params.items()
+               if name in ("fold", "pool", "scenes", "epochs", "spoken", "seed")
+               and value != next(p.default for p in given.command.params if p.name == name)]
+    return " ".join(["python tools/make_bundled_model.py", *options])
+
+
+def held_out(data: Path, fold: int | None) -> tuple[set[str], set[str]]:
     """Wake-word speakers and readers that the model of this fold never hears."""
+    if fold is None:
+        return set(), set()
     speakers = sorted({clip.speaker for clip in clips(data, "train")})
     readers = sorted(speech(data))
     rng = np.random.default_rng(5)  # not --seed: another seed must hold out the same people
@@ -84,35 +107,34 @@ def held_out(data: Path, fold: int) -> tuple[set[str], set[str]]:
     return set(speakers[fold::SPEAKER_FOLDS]), set(readers[fold::READER_FOLDS])
 
 
-def train(data: Path, run: Path, speakers: set[str], readers: set[str], count: int, epochs: int,
-          spoken: int, seed: int, processes: int) -> None:
-    """Make scenes, train, and write the run folder."""
+def train(data: Path, run: Path, speakers: set[str], readers: set[str], pool: int,
+          config: TrainConfig, spoken: int, processes: int) -> None:
+    """Make scenes, and train on them as `edgernn train` does."""
     print("espeak-ng speaks", file=sys.stderr)
-    materials = gather(data, seed, speakers, readers, spoken)
-    features, labels, weights = make_scenes(SceneMaker(materials), count, seed, processes)
-    say(scenes=len(features), hours=round(features.shape[0] * features.shape[1] / 180000, 2),
+    materials = gather(data, config.seed, speakers, readers, spoken)
+    codes, labels, weights = make_scenes(SceneMaker(materials), pool, config.seed, processes)
+    say(scenes=len(codes), hours=round(labels.size / 180000, 2),
         word_frames=round(float((labels > 0).mean()), 4))
-    architecture = Architecture(
-        features=40, labels=LABELS, frontend=LogMelSpec(), layers=LAYERS, task="spot",
-        detector=DetectorSpec(thresholds=dict.fromkeys(WORDS, 0.7)))
-    arrays, losses = fit(architecture, features, labels, weights, epochs, seed)
-    calibration = as_sequences(features[:300], labels[:300])
-    people = [clip for clip in clips(data, "train") if clip.speaker in speakers]
-    write_run(run, architecture, arrays, losses,
-              joined(calibration, held_out_sequences(people, noises(data, "first"))))
+    # What `quantize` tables: those held out, or with nobody held out the validation speakers.
+    people = [clip for clip in clips(data, "train") if clip.speaker in speakers] \
+        or clips(data, "validation")
+    material = Material(LABELS, LogMelSpec(), ScenePool(config, codes, labels, weights),
+                        held_out_sequences(people, noises(data, "second"), LABELS))
+    teach(config, material, run, lambda epoch: say(**vars(epoch)), overwrite=True)
 
 
 def make_scenes(
     maker: SceneMaker, count: int, seed: int, processes: int
-) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.float32]]:
     """Scenes of all blocks, whatever the number of processes."""
     global _maker
     _maker = maker  # forked processes share it; pickling a gigabyte to each would not do
     jobs = [(seed, block) for block in range(-(-count // BLOCK))]
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        found = list(track(pool.imap(_block, jobs), "scenes", len(jobs), transient=True))
-    features, labels, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return features, labels, weights
+        found = list(track(pool.imap(_block, jobs), "scenes", len(jobs), transient=True,
+                           console=Console(stderr=True)))
+    codes, labels, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return codes, labels, weights
 
 
 def _block(job: tuple[int, int]) -> tuple[NDArray, ...]:
@@ -120,26 +142,20 @@ def _block(job: tuple[int, int]) -> tuple[NDArray, ...]:
     return tuple(np.stack(part) for part in zip(*(_maker(rng) for _ in range(BLOCK)), strict=True))
 
 
-def held_out_sequences(people: list[Clip], noise: dict[str, NDArray[np.float32]]) -> Sequences:
-    """The held-out speakers' clips at 10 dB SNR, for the table that `quantize` prints."""
-    passages = mixed_trials(people, noise, 10)
-    rows = [passage.rows for passage in passages]
-    labels = np.array([LABELS.index(passage.said[0].label) for passage in passages])
-    return Sequences(np.concatenate(rows), np.array([len(r) for r in rows]), labels,
-                     np.full(len(rows), "validation"))
-
-
-def finish(data: Path, run: Path, out: Path, speakers: set[str], readers: set[str]) -> Measured:
-    """Choose the thresholds, measure, and write both into the model."""
-    people = [clip for clip in clips(data, "train") if clip.speaker in speakers]
+def finish(data: Path, run: Path, out: Path, fold: int | None, speakers: set[str],
+           readers: set[str]) -> Measured:
+    """Give the model its detector, measure it, and write what was found into it."""
     talk = speech(data)
-    chosen = choose_thresholds(
-        out, mixed_trials(people, noises(data, "first"), 10) + quiet(people),
-        [as_recorded(x, who) for who, x in talk.items()]
-        + [as_recorded(x, name) for name, x in noises(data, "first").items()])
+    if fold is not None:
+        people = [clip for clip in clips(data, "train") if clip.speaker in speakers]
+        chosen = choose_thresholds(
+            out, mixed_trials(people, noises(data, "first"), 10) + quiet(people),
+            [as_recorded(x, who) for who, x in talk.items()]
+            + [as_recorded(x, name) for name, x in noises(data, "first").items()])
+        say(chosen=dict(chosen.thresholds))
     file = bundle.read(out)
     bundle.write(out, bundle.attach(
-        file.flatbuffer, dataclasses.replace(file.spec, detector=chosen)))
+        file.flatbuffer, dataclasses.replace(file.spec, detector=DETECTOR)))
     measured = measure(run, out, trials_of(
         clips(data, "validation"), talk, noises(data, "second"), readers))
     file = bundle.read(out)

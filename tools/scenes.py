@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sounds import colored, equalized, faded, faster, hum, impacts, reverberated, rms
 
 from edgernn.frontend.logmel import LogMel
-from edgernn.quant import shift_codes
 from edgernn.spec import LogMelSpec
 
 HOP = RATE * 20 // 1000
@@ -50,8 +49,8 @@ class SceneMaker:
 
     def __call__(
         self, rng: np.random.Generator
-    ) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float32]]:
-        """Features (frames, 40) as an int8 model takes them, labels and weights (frames,)."""
+    ) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.float32]]:
+        """Log-mel codes (frames, 40), labels (frames,) and weights (frames,)."""
         lane, labels, weights = self._lane(rng)
         if rng.random() < 0.3:
             lane = reverberated(rng, lane)
@@ -63,8 +62,7 @@ class SceneMaker:
         if peak > 32000 and rng.random() < 0.8:
             x *= 32000 / peak
         whole = np.clip(np.rint(x), -32768, 32767).astype(np.int16)
-        codes = self.frontend.whole(whole)
-        return shift_codes(codes, self.frontend.code_zero, 5, 0, "int8"), labels, weights
+        return self.frontend.whole(whole), labels, weights
 
     def _lane(
         self, rng: np.random.Generator

@@ -1,0 +1,63 @@
+"""Spoken digits, leave one speaker out: accuracy on a voice never heard.
+
+    python tools/measure_digits.py [shared/data/fsdd] [--out FOLDER]
+
+For each of the four speakers: trains with recipes/digits.yaml on the other three,
+quantizes, and measures one frame at a time with the state reset and carried.  One JSON
+line per speaker, and one with the means.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from edgernn.train.config import load as load_config
+from edgernn.train.fit import fit
+from edgernn.train.quantize import quantize_run
+from edgernn.train.readers import load
+
+PROJECT = Path(__file__).resolve().parent.parent
+RECIPE = PROJECT / "recipes" / "digits.yaml"
+SPEAKERS = ("george", "jackson", "nicolas", "theo")
+
+
+def measure(data: Path, out: Path, speaker: str, seed: int) -> dict[str, float]:
+    """Accuracies on one speaker after training on the others."""
+    config = load_config(RECIPE, {"seed": seed})
+    run = out / speaker
+    found = load(data, sample_rate_hz=config.sample_rate_hz, hold_out=speaker)
+    fit(config, found, run, overwrite=True)
+    accuracies = {}
+    for profile in ("int8x16", "int8"):
+        report = quantize_run(run, out / f"{speaker}-{profile}.tflite", profile)
+        accuracies |= {f"float_{k}": v for k, v in report.float_accuracy.items()}
+        accuracies |= {f"{profile}_{k}": v for k, v in report.int8_accuracy.items()}
+    return accuracies
+
+
+def main() -> None:
+    """Measure every speaker, then the means."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?", default=PROJECT.parent / "shared/data/fsdd",
+                        help="folder of the Free Spoken Digit Dataset with its index.csv")
+    parser.add_argument("--out", type=Path, help="where to leave the runs (default: nowhere)")
+    parser.add_argument("--speakers", nargs="+", default=SPEAKERS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as nowhere:
+        for speaker in arguments.speakers:
+            rows.append(measure(arguments.data, arguments.out or Path(nowhere), speaker,
+                                arguments.seed))
+            _print(speaker, rows[-1])
+    _print("mean", {k: sum(row[k] for row in rows) / len(rows) for k in rows[0]})
+
+
+def _print(speaker: str, accuracies: dict[str, float]) -> None:
+    print(json.dumps({"speaker": speaker, **{k: round(v, 4) for k, v in accuracies.items()}}),
+          flush=True)
+
+
+if __name__ == "__main__":
+    main()

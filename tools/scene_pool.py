@@ -1,0 +1,60 @@
+"""Scenes made once and met again, each time a little changed: a `Teacher` for `fit.teach`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from materials import NOISES, Clip, Samples
+from numpy.typing import NDArray
+from trials import mixed_trials
+
+from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO
+from edgernn.train import augment
+from edgernn.train.batches import Lesson
+from edgernn.train.config import TrainConfig
+from edgernn.train.lessons import rows_of
+from edgernn.train.sequences import Sequences
+
+WORD_WEIGHT = np.float32(1.5)
+"""A frame of a wake word counts so much more than any other."""
+
+
+@dataclass(frozen=True)
+class ScenePool:
+    """Teaches `config.scenes` scenes an epoch, from a pool of many more."""
+
+    config: TrainConfig
+    codes: NDArray[np.int16]
+    """Log-mel codes, shape (scenes, frames, mels)."""
+    labels: NDArray[np.int8]
+    """Label of each frame, shape (scenes, frames)."""
+    weights: NDArray[np.float32]
+    """What each frame counts, shape (scenes, frames)."""
+
+    def lessons(self, rng: np.random.Generator) -> list[Lesson]:
+        """See `Teacher.lessons`: other throats and microphones, blots, and another level."""
+        chosen = rng.choice(len(self.codes), min(self.config.scenes, len(self.codes)),
+                            replace=False)
+        return [self._lesson(int(i), rng) for i in chosen]
+
+    def calibration(self, most: int) -> Sequences:
+        """See `Teacher.calibration`: the first scenes, labelled by their last word."""
+        count = min(most, len(self.codes), 300)
+        return rows_of(list(self.codes[:count]), self.labels[:count].max(axis=1), "train")
+
+    def _lesson(self, i: int, rng: np.random.Generator) -> Lesson:
+        codes = augment.revoiced(self.codes[i], self.config, rng)
+        if rng.random() < 0.5:
+            octave = rng.uniform(-2.4, 2.4)  # of energy: 7 dB
+            codes = np.clip(codes + int(octave * 256), 0, 8191).astype(np.int16)
+        codes = augment.blotted(codes, self.config, rng)
+        features = (codes.astype(np.float32) - np.float32(CODE_ZERO)) * np.float32(CODE_SCALE)
+        weights = np.where(self.labels[i] > 0, self.weights[i] * WORD_WEIGHT, self.weights[i])
+        return Lesson(features, self.labels[i].astype(np.int64), weights)
+
+
+def held_out_sequences(people: list[Clip], noise: dict[str, Samples],
+                       labels: tuple[str, ...]) -> Sequences:
+    """Clips of speakers held out, each in one noise at 10 dB SNR: what `quantize` tables."""
+    passages = mixed_trials(people, noise, 10)[::len(NOISES) + 1]  # a new noise each time
+    named = np.array([labels.index(passage.said[0].label) for passage in passages])
+    return rows_of([passage.rows for passage in passages], named, "validation")
