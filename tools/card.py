@@ -93,7 +93,8 @@ def write_card(path: Path, model: Path, run: Path, measured: Measured, command: 
     spec = bundle.read(model).spec
     detector = measured.detector
     path.write_text(CARD.format(
-        bytes=model.stat().st_size, profile=spec.profile, sha256=spec.model_sha256, layers=_layers(run),
+        bytes=model.stat().st_size, profile=spec.profile, sha256=spec.model_sha256,
+        layers=_layers(run),
         detector=", ".join(f"{word} {p:.2f}" for word, p in detector.thresholds.items())
         + f", smoothed over {detector.smoothing_ms} ms",
         command=command, minutes=f", in {seconds / 60:.0f} min" if seconds > 60 else "",
