@@ -148,3 +148,8 @@ def _noises(folder: Path, noise: Sequence[Path], sample_rate_hz: int) -> tuple[S
         raise DataError(f"{noise[0]} has no wav or flac; recordings of background were needed")
     found = [usable(path, sample_rate_hz) for path in files]
     return tuple(samples for samples in found if not isinstance(samples, str))
+
+
+def read_sounds(given: Sequence[Path], sample_rate_hz: int) -> tuple[Samples, ...]:
+    """Every recording in the files and folders given, those that cannot be used left out."""
+    return _noises(Path(), given, sample_rate_hz) if given else ()
