@@ -13,7 +13,7 @@ from edgernn.errors import DataError
 from edgernn.train.sequences import Sequences
 
 SHORTEST_S = 0.1
-"""A recording this short, seconds, is no word: two frames at most."""
+"""A recording shorter than this, seconds, is no word, and may be less than one window."""
 SILENT = 32
 """A recording that stays below this, of 32768, is silent (-60 dB)."""
 

@@ -11,7 +11,8 @@ from edgernn.errors import DataError
 from edgernn.train.dataset import Recording
 
 SPLITS = ("train", "validation", "test")
-VALIDATION_SHARE = TEST_SHARE = 0.15
+HELD_SHARE = 0.15
+"""Of the speakers, files or sequences, that validate, and as many that test."""
 MOST_FILES = 2**27 - 1
 
 
@@ -21,7 +22,7 @@ def share_of(name: str) -> float:
     return int(digest, 16) % (MOST_FILES + 1) / MOST_FILES
 
 
-def by_share(share: float, test: float = TEST_SHARE, validation: float = VALIDATION_SHARE) -> str:
+def by_share(share: float, test: float, validation: float) -> str:
     """The split of whatever has this share."""
     if share < validation:
         return "validation"
@@ -37,22 +38,60 @@ def speech_commands(file_name: str) -> str:
     return by_share(share_of(re.sub(r"_nohash_.*$", "", file_name)), 0.1, 0.1)
 
 
-def by_speaker(recordings: Sequence[Recording]) -> list[Recording]:
+def by_speaker(recordings: Sequence[Recording], seed: int = 0,
+               held: Sequence[str] = ("test", "validation")) -> list[Recording]:
     """Give every recording a split such that no speaker is in two.
 
-    Where nobody knows the speakers, each file is its own; with a handful of speakers,
-    one is for validation and one for the test.
+    Where nobody knows the speaker, a file is its own, and each label gives its share of
+    files.  With a handful of speakers, one is for each split that is held back.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+    seed : int
+        Another seed chooses other speakers and files.
+    held : names of splits
+        Each gets a share of 15 %; what is left is `train`.
+
+    Raises
+    ------
+    DataError
+        If there are too few speakers, or too few files of every label.
     """
-    names = sorted({r.speaker or r.path.name for r in recordings}, key=share_of)
-    tests = max(1, round(TEST_SHARE * len(names)))
-    validations = max(1, round(VALIDATION_SHARE * len(names)))
-    if len(names) < 3:
-        raise DataError(f"there are recordings of {len(names)} speakers ({', '.join(names)}); "
-                        "three or more were needed, to train, validate and test on different ones. "
+    def order(name: str) -> float:
+        return share_of(f"{seed}:{name}" if seed else name)
+
+    speakers = sorted({r.speaker for r in recordings if r.speaker}, key=order)
+    files: dict[str, list[str]] = {}
+    for r in recordings:
+        if not r.speaker:
+            files.setdefault(r.label, []).append(_file(r))
+    chosen = _cut(speakers, held)
+    chosen_files: dict[str, str] = {}
+    for names in files.values():
+        chosen_files |= _cut(sorted(names, key=order), held)
+    if not chosen and not chosen_files:
+        what = f"{len(speakers)} speakers ({', '.join(speakers)})" if speakers else \
+            f"{max(map(len, files.values()), default=0)} files of a label at most"
+        needed = "three" if len(held) > 1 else "two"
+        raise DataError(f"there are recordings of {what}; {needed} or more were needed, "
+                        f"for {', '.join(held)} and train to differ. "
                         "Add a column split to index.csv")
-    chosen = {name: "test" if i < tests else "validation" if i < tests + validations else "train"
-              for i, name in enumerate(names)}
-    return [dataclasses.replace(r, split=chosen[r.speaker or r.path.name]) for r in recordings]
+    return [dataclasses.replace(r, split=chosen.get(r.speaker, "train") if r.speaker else
+                                chosen_files.get(_file(r), "train")) for r in recordings]
+
+
+def _file(recording: Recording) -> str:
+    """What tells a file from those of the same name in other folders, on any machine."""
+    return f"{recording.label}/{recording.path.parent.name}/{recording.path.name}"
+
+
+def _cut(names: Sequence[str], held: Sequence[str]) -> dict[str, str]:
+    """The split of the first of `names`, 15 % to each; none where no name would be left."""
+    if len(names) <= len(held):
+        return {}
+    count = max(1, round(HELD_SHARE * len(names)))
+    return {name: held[i // count] for i, name in enumerate(names[: count * len(held)])}
 
 
 def hold_out(recordings: Sequence[Recording], speaker: str) -> list[Recording]:
@@ -63,7 +102,10 @@ def hold_out(recordings: Sequence[Recording], speaker: str) -> list[Recording]:
     DataError
         If nobody of that name speaks.
     """
-    speakers = sorted({r.speaker for r in recordings})
+    speakers = sorted({r.speaker for r in recordings if r.speaker})
+    if not speakers:
+        raise DataError(f"nobody knows who speaks, so {speaker!r} cannot be held out; an index.csv "
+                        "with a column speaker was needed. Write one, or do not hold out")
     if speaker not in speakers:
         raise DataError(f"no speaker is called {speaker!r}; there are {', '.join(speakers)[:200]}. "
                         "Name one of those")
@@ -91,3 +133,13 @@ def stratified(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
         count = min(len(own) - 1, max(1, round(share * len(own))))
         picked[rng.permutation(own)[:count]] = True
     return picked
+
+
+def three(labels: np.ndarray, seed: int) -> np.ndarray:
+    """A split for each sequence, shape (n,): 15 % of each label validate, 15 % test."""
+    split = np.full(len(labels), "train", "U10")
+    split[stratified(labels, HELD_SHARE, seed)] = "validation"
+    rest = np.flatnonzero(split == "train")
+    share = HELD_SHARE / (1 - HELD_SHARE)
+    split[rest[stratified(labels[rest], share, seed + 1)]] = "test"
+    return split

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgernn.errors import DataError
-from edgernn.train.dataset import DataSet
+from edgernn.train.dataset import AudioSet, DataSet
 from edgernn.train.readers import audio, rows, ts
 
 LAYOUTS = ("label/*.wav or *.flac, Speech Commands, an index.csv with path and label, NAME_TRAIN.ts"
@@ -41,8 +41,26 @@ def load(
     Raises
     ------
     DataError
-        If there is nothing usable, or one label only.
+        If there is nothing usable, one label only, or a label with nothing to train on.
     """
+    found = _read(path, sample_rate_hz, strict, hold_out, noise, seed, tell, progress)
+    trained = {r.label for r in found.recordings if r.split == "train"} \
+        if isinstance(found, AudioSet) else \
+        {found.labels[i] for i in found.sequences.of_split("train").labels}
+    untrained = [label for label in found.labels if label not in trained]
+    if untrained:
+        raise DataError(f"{path} has nothing labelled {untrained[0]!r} to train on, only to "
+                        "validate or test; some of each label was needed. Add some, change the "
+                        "split, or remove the label")
+    return found
+
+
+def _read(
+    path: Path, sample_rate_hz: int, strict: bool, hold_out: str, noise: Sequence[Path], seed: int,
+    tell: Callable[[str], None], progress: Callable[[int, int], None],
+) -> DataSet:
+    if not path.is_dir() and path.with_name(f"{path.name}_TRAIN.ts").exists():
+        return ts.read(path, seed)
     if not path.exists():
         raise DataError(f"{path} is not there; a data set was needed: {LAYOUTS}")
     if path.suffix == ".npz":
@@ -55,5 +73,5 @@ def load(
     if folder.is_dir() and not (folder / "index.csv").exists() and any(folder.glob("*/*.csv")):
         return rows.read_folder(folder, seed, strict, tell)
     if folder.is_dir():
-        return audio.read(folder, sample_rate_hz, strict, hold_out, noise, tell, progress)
+        return audio.read(folder, sample_rate_hz, strict, hold_out, noise, seed, tell, progress)
     raise DataError(f"{path} is none of the layouts known: {LAYOUTS}. Convert it to one of them")

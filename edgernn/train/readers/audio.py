@@ -2,8 +2,10 @@
 
 import csv
 import dataclasses
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from edgernn.train.dataset import (
 )
 
 SUFFIXES = {".wav", ".flac", ".ogg"}
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
 NOISE_FOLDER = "_background_noise_"
 SPLIT_COLUMNS = ("split", "official_split")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_cluster", "client_id")
@@ -30,12 +33,11 @@ SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_cluster", "client_id")
 
 def read(
     folder: Path, sample_rate_hz: int, strict: bool, hold_out: str, noise: Sequence[Path],
-    tell: Tell, progress: Callable[[int, int], None],
+    seed: int, tell: Tell, progress: Callable[[int, int], None],
 ) -> AudioSet:
     """Read ``label/*.wav``, Speech Commands, or whatever index.csv names."""
-    listed = _listed(folder, tell)
-    if hold_out:
-        listed = splits.hold_out(listed, hold_out)
+    listed = _listed(folder, hold_out, seed, tell)
+    named = check_labels((r.label for r in listed), folder)
     recordings, samples, skipped = [], [], []
     for done, recording in enumerate(listed):
         found = usable(recording.path, sample_rate_hz)
@@ -45,13 +47,16 @@ def read(
             recordings.append(recording)
             samples.append(found)
         progress(done + 1, len(listed))
-    left_out = refuse_or_tell(skipped, strict, tell)
+    background, silent = _noises(folder, noise, sample_rate_hz)
+    left_out = refuse_or_tell(skipped + silent, strict, tell)
     if not recordings:
         raise DataError(f"{folder} has no recording that can be used ({len(listed)} files seen); "
                         "label/*.wav of 0.1 s or longer was needed")
     labels = check_labels((r.label for r in recordings), folder)
-    return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz,
-                    _noises(folder, noise, sample_rate_hz), left_out)
+    if labels != named:
+        tell(f"{folder} has no usable recording labelled {', '.join(set(named) - set(labels))}: "
+             "the model will not know it")
+    return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz, background, left_out)
 
 
 def decode(path: Path, sample_rate_hz: int) -> Samples:
@@ -62,10 +67,14 @@ def decode(path: Path, sample_rate_hz: int) -> Samples:
     soundfile.LibsndfileError, OSError, SourceError
         If it is no audio, or holds NaN.
     """
-    import soundfile
+    soundfile = _soundfile()
     import soxr
 
     real, rate = soundfile.read(str(path), always_2d=True)
+    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
+        # Resampling from the 1 Hz of a damaged header would fill the memory.
+        raise SourceError(f"{path} says it is sampled at {rate} Hz; {LOWEST_RATE_HZ} to "
+                          f"{HIGHEST_RATE_HZ} Hz is audio. Make the file again.")
     if rate != sample_rate_hz and len(real):
         real = soxr.resample(real, rate, sample_rate_hz)
     return to_int16(real, str(path))
@@ -73,8 +82,9 @@ def decode(path: Path, sample_rate_hz: int) -> Samples:
 
 def usable(path: Path, sample_rate_hz: int) -> Samples | str:
     """The samples of a recording, or why it cannot be used."""
-    import soundfile
-
+    soundfile = _soundfile()
+    if not path.is_file():
+        return "missing"
     try:
         samples = decode(path, sample_rate_hz)
     except (soundfile.LibsndfileError, OSError, RuntimeError, SourceError) as problem:
@@ -88,68 +98,128 @@ def usable(path: Path, sample_rate_hz: int) -> Samples | str:
     return samples
 
 
-def _listed(folder: Path, tell: Tell) -> list[Recording]:
+def read_sounds(given: Sequence[Path], sample_rate_hz: int,
+                tell: Tell = lambda message: None) -> tuple[Samples, ...]:
+    """Every recording in the files and folders given, those that cannot be used left out.
+
+    Raises
+    ------
+    DataError
+        If some were given and none can be used.
+    """
+    if not given:
+        return ()
+    samples, skipped = _noises(Path(), given, sample_rate_hz)
+    refuse_or_tell(skipped, False, tell)
+    return samples
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as problem:  # OSError: libsndfile itself is missing
+        raise DataError('recordings cannot be read without soundfile; it was needed. '
+                        'Install it: pip install "edgernn[train]"') from problem
+    return soundfile
+
+
+def _listed(folder: Path, hold_out: str, seed: int, tell: Tell) -> list[Recording]:
+    """Every file with its label, its speaker where known, and its split."""
     index = folder / "index.csv"
-    if index.exists():
-        return _from_index(index, tell)
+    found = _from_index(index) if index.exists() else _from_folders(folder)
+    if hold_out:
+        return splits.hold_out(found, hold_out)
+    both = splits.straddling(found)
+    if both:
+        tell(f"{folder} has speakers in more than one split ({', '.join(both[:5])}); "
+             "splitting by speaker instead, so that no voice is on both sides")
+    if both or not any(r.split for r in found):
+        return splits.by_speaker(found, seed)
+    train = [r for r in found if r.split == "train"]
+    speakers = {r.speaker for r in train}
+    # One voice cannot both teach and validate; training says what to do about that.
+    if any(r.split == "validation" for r in found) or (len(speakers) == 1 and "" not in speakers):
+        return found
+    held = iter(splits.by_speaker(train, seed, ("validation",)))
+    return [next(held) if r.split == "train" else r for r in found]
+
+
+def _from_folders(folder: Path) -> list[Recording]:
+    """``label/*.wav``; the split is empty unless they are Speech Commands."""
     files = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in SUFFIXES
                    and p.parent.name != NOISE_FOLDER)
     if not files:
         raise DataError(f"{folder} has no label/*.wav or label/*.flac, and no index.csv; one of "
                         "them was needed. Put each label's recordings into a folder of its name")
-    found = [Recording(p, p.parent.name) for p in files]
+    found = [Recording(p, p.parent.name, _voice(p), "") for p in files]
     lists = {name: folder / f"{word}_list.txt"
              for name, word in (("validation", "validation"), ("test", "testing"))}
-    if all(path.exists() for path in lists.values()):
-        named = {line.strip(): split for split, path in lists.items()
-                 for line in path.read_text(encoding="utf-8").splitlines()}
+    if any(path.exists() for path in lists.values()):
+        named = {line.strip(): split for split, path in lists.items() if path.exists()
+                 for line in _text(path).splitlines()}
         return [dataclasses.replace(r, split=named.get(f"{r.label}/{r.path.name}", "train"))
                 for r in found]
-    if any("_nohash_" in r.path.name for r in found):
-        return [dataclasses.replace(r, speaker=r.path.name.split("_nohash_")[0],
-                                    split=splits.speech_commands(r.path.name)) for r in found]
-    return splits.by_speaker(found)
-
-
-def _from_index(index: Path, tell: Tell) -> list[Recording]:
-    with index.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    columns = set(lines[0]) if lines else set()
-    if not {"path", "label"} <= columns:
-        raise DataError(f"{index} has the columns {', '.join(sorted(columns)) or 'none'}; path and "
-                        "label were needed, speaker and split are welcome")
-    speaker = next((c for c in SPEAKER_COLUMNS if c in columns), "")
-    split = next((c for c in SPLIT_COLUMNS if c in columns), "")
-    found = [Recording(index.parent / line["path"], line["label"], line.get(speaker) or "",
-                       (line.get(split) or "train").strip()) for line in lines]
-    unknown = sorted({r.split for r in found} - set(splits.SPLITS))
-    if unknown:
-        raise DataError(f"{index} has the split {unknown[0]!r}; {', '.join(splits.SPLITS)} were "
-                        "needed. Rename it")
-    both = splits.straddling(found)
-    if not split or both:
-        if both:
-            tell(f"{index} has speakers in more than one split ({', '.join(both[:5])}); "
-                 "splitting by speaker instead, so that no voice is on both sides")
-        found = splits.by_speaker(found)
-    elif not any(r.split == "validation" for r in found):
-        held = splits.by_speaker([r for r in found if r.split == "train"])
-        # The given test stays; of the rest, what would have been its test trains on.
-        found = [r for r in found if r.split == "test"] + [
-            dataclasses.replace(r, split="train") if r.split == "test" else r for r in held]
+    if any(r.speaker for r in found):
+        return [dataclasses.replace(r, split=splits.speech_commands(r.path.name)) for r in found]
     return found
 
 
-def _noises(folder: Path, noise: Sequence[Path], sample_rate_hz: int) -> tuple[Samples, ...]:
-    files = [p for given in noise or [folder / NOISE_FOLDER]
-             for p in ([given] if given.is_file() else sorted(given.rglob("*")))
-             if p.suffix.lower() in SUFFIXES]
-    if noise and not files:
-        raise DataError(f"{noise[0]} has no wav or flac; recordings of background were needed")
-    found = [usable(path, sample_rate_hz) for path in files]
-    return tuple(samples for samples in found if not isinstance(samples, str))
+def _voice(path: Path) -> str:
+    """The speaker, where the name is one of Speech Commands'."""
+    speaker, marked, _ = path.name.partition("_nohash_")
+    return speaker if marked else ""
 
 
-def read_sounds(given: Sequence[Path], sample_rate_hz: int) -> tuple[Samples, ...]:
-    """Every recording in the files and folders given, those that cannot be used left out."""
-    return _noises(Path(), given, sample_rate_hz) if given else ()
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise DataError(f"{path} cannot be read ({problem}); text in UTF-8 was needed. "
+                        "Save it as such") from problem
+
+
+def _from_index(index: Path) -> list[Recording]:
+    """What index.csv names; the split is empty where it has no such column."""
+    try:
+        lines = list(csv.DictReader(io.StringIO(_text(index), newline="")))
+    except csv.Error as problem:
+        raise DataError(f"{index} cannot be read ({problem}); a CSV was needed") from problem
+    columns = set(lines[0]) if lines else set()
+    if not {"path", "label"} <= columns:
+        raise DataError(f"{index} has the columns {', '.join(map(str, columns)) or 'none'}; path "
+                        "and label were needed, speaker and split are welcome")
+    for number, line in enumerate(lines, 2):
+        if not line["path"] or not line["label"]:
+            raise DataError(f"line {number} of {index} lacks a path or a label; both were needed. "
+                            "Fill or remove it")
+    speaker = next((c for c in SPEAKER_COLUMNS if c in columns), "")
+    split = next((c for c in SPLIT_COLUMNS if c in columns), "")
+    found = [Recording(index.parent / line["path"], line["label"], line.get(speaker) or "",
+                       ((line[split] or "").strip() or "train") if split else "")
+             for line in lines]
+    unknown = sorted({r.split for r in found if r.split} - set(splits.SPLITS))
+    if unknown:
+        raise DataError(f"{index} has the split {unknown[0]!r}; {', '.join(splits.SPLITS)} were "
+                        "needed. Rename it")
+    return found
+
+
+def _noises(folder: Path, noise: Sequence[Path],
+            sample_rate_hz: int) -> tuple[tuple[Samples, ...], list[Skipped]]:
+    """Background that can be used, and what of it cannot."""
+    samples, skipped = [], []
+    for given in noise or [folder / NOISE_FOLDER]:
+        files = [given] if given.is_file() else sorted(given.rglob("*"))
+        for path in files:
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            found = usable(path, sample_rate_hz)
+            if isinstance(found, str):
+                skipped.append(Skipped(path, found))
+            else:
+                samples.append(found)
+    if noise and not samples:
+        why = f" ({skipped[0].path} is {skipped[0].reason})" if skipped else ""
+        raise DataError(f"{', '.join(map(str, noise))} has no wav or flac that can be used{why}; "
+                        "recordings of sound were needed. Name their folder")
+    return tuple(samples), skipped

@@ -1,8 +1,10 @@
 """Sensor sequences in NPZ and CSV files."""
 
 import csv
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,32 +21,64 @@ def read_npz(path: Path, seed: int) -> SensorSet:
     """Read an .npz in one of two layouts.
 
     Padded: `x` of shape (n, time, features), `lengths` (n,) (all of `time` if absent), `y`
-    (n,) of names or numbers.  End to end: `rows` (sum of lengths, features), `lengths`,
-    `labels`.  Either may have `split` (n,) and `columns` (features,).
+    (n,) of names or numbers.  End to end, as `Sequences.save` writes: `rows` (sum of lengths,
+    features), `lengths`, `labels`.  Either may have `split` (n,), `columns` (features,),
+    `rate_hz`, and `label_names`, into which whole-number labels are then an index.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, lacks one of these, or their shapes do not fit together.
     """
+    arrays = _arrays(path)
+    padded = {"x", "y"} <= arrays.keys()
+    if not padded and not {"rows", "lengths", "labels"} <= arrays.keys():
+        raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}; {NPZ_KEYS} was needed")
+    values, given = (arrays[key] for key in (("x", "y") if padded else ("rows", "labels")))
+    if values.ndim != (3 if padded else 2) or given.ndim != 1 or values.dtype.kind not in "fiub":
+        raise DataError(f"{path} has {values.dtype} values of shape {values.shape} and labels of "
+                        f"shape {given.shape}; {NPZ_KEYS} was needed")
+    every = np.full(len(values), values.shape[1])
+    lengths = arrays["lengths"] if "lengths" in arrays or not padded else every
+    if lengths.dtype.kind not in "iu" or lengths.shape != given.shape or (lengths < 1).any() or (
+            len(values) != len(given) or (lengths > values.shape[1]).any() if padded
+            else lengths.sum() != len(values)):
+        raise DataError(f"{path} has values of shape {values.shape}, {len(given)} labels, and "
+                        f"{lengths.dtype} lengths of shape {lengths.shape} that add up to "
+                        f"{lengths.sum()}; whole numbers of 1 or more that fit were needed")
+    sequences = [row[:n] for row, n in zip(values, lengths, strict=True)] if padded else \
+        np.split(values, np.cumsum(lengths)[:-1])
+    found = _sensor_set(path, sequences, _names(path, given, arrays.get("label_names")),
+                        arrays.get("split"), seed,
+                        tuple(str(c) for c in np.ravel(arrays.get("columns", ()))))
+    rate = arrays.get("rate_hz", np.zeros(()))
+    if rate.size != 1 or rate.dtype.kind not in "fiu" or not 0 <= rate.item() < np.inf:
+        raise DataError(f"{path} has the rate_hz {rate}; one number, rows per second, was needed")
+    return dataclasses.replace(found, rate_hz=float(rate.item()))
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError) as problem:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it is one array, an .npy")
+        with file:
+            return {key: file[key] for key in file.files}
+    # zipfile, zlib, tokenize and numpy each have their own ways to meet a flipped bit.
+    except Exception as problem:
         raise DataError(f"{path} cannot be read ({problem}); an .npz with {NPZ_KEYS} was needed") \
             from problem
-    if {"x", "y"} <= arrays.keys():
-        x, names = arrays["x"], arrays["y"]
-        lengths = arrays.get("lengths", np.full(len(x), x.shape[1] if x.ndim == 3 else 0))
-        if x.ndim != 3 or not len(x) == len(names) == len(lengths) or lengths.max() > x.shape[1]:
-            raise DataError(f"{path} has x {x.shape}, y {names.shape} and lengths "
-                            f"{lengths.shape}; they do not fit. {NPZ_KEYS} was needed")
-        sequences = [row[:n] for row, n in zip(x, lengths, strict=True)]
-    elif {"rows", "lengths", "labels"} <= arrays.keys():
-        rows, lengths, names = arrays["rows"], arrays["lengths"], arrays["labels"]
-        if rows.ndim != 2 or lengths.sum() != len(rows) or len(names) != len(lengths):
-            raise DataError(f"{path} has rows {rows.shape}, lengths that add up to "
-                            f"{lengths.sum()}, and {len(names)} labels; they do not fit")
-        sequences = np.split(rows, np.cumsum(lengths)[:-1])
-    else:
-        raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}; {NPZ_KEYS} was needed")
-    return _sensor_set(path, sequences, [str(n) for n in names], arrays.get("split"), seed,
-                       tuple(str(c) for c in arrays.get("columns", ())))
+
+
+def _names(path: Path, given: NDArray[Any], names: NDArray[Any] | None) -> list[str]:
+    """Labels as text, through `names` if there are any."""
+    if names is None:
+        return [str(one) for one in given]
+    if given.dtype.kind not in "iu" or names.ndim != 1 or (
+            given.size and not 0 <= given.min() <= given.max() < len(names)):
+        raise DataError(f"{path} has {given.dtype} labels that are no index into its {names.size} "
+                        "label_names; 0 to one less than their number was needed")
+    return [str(names[i]) for i in given]
 
 
 def read_folder(folder: Path, seed: int, strict: bool, tell: Tell) -> SensorSet:
@@ -53,7 +87,7 @@ def read_folder(folder: Path, seed: int, strict: bool, tell: Tell) -> SensorSet:
     for path in sorted(folder.glob("*/*.csv")):
         try:
             names, values = _table(path)
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, csv.Error) as problem:
             skipped.append(Skipped(path, f"broken: {problem}"))
             continue
         columns = columns or names
@@ -66,13 +100,13 @@ def read_folder(folder: Path, seed: int, strict: bool, tell: Tell) -> SensorSet:
             labels.append(path.parent.name)
     left_out = refuse_or_tell(skipped, strict, tell)
     found = _sensor_set(folder, sequences, labels, None, seed, tuple(columns or ()))
-    return SensorSet(found.labels, found.sequences, found.columns, found.rate_hz, left_out)
+    return dataclasses.replace(found, skipped=left_out)
 
 
 def read_long_csv(path: Path, seed: int) -> SensorSet:
     """Read one CSV: columns `sequence` and `label`, optionally `split`, the others are values."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path} cannot be read ({problem}); a CSV was needed") from problem
@@ -90,6 +124,12 @@ def read_long_csv(path: Path, seed: int) -> SensorSet:
     except (TypeError, ValueError) as problem:
         raise DataError(f"{path} has a value that is no number ({problem}). Repair it") \
             from problem
+    for column in sorted({"label", "split"} & set(columns)):
+        for name, group in grouped.items():
+            found = {line[column] for line in group}
+            if len(found) > 1 or not all(found):
+                raise DataError(f"{path} has the {column}s {', '.join(map(str, found))[:60]} in "
+                                f"sequence {name}; one for all its rows was needed. Repair it")
     first = [group[0] for group in grouped.values()]
     split = np.array([line["split"] for line in first]) if "split" in columns else None
     return _sensor_set(path, sequences, [line["label"] for line in first], split, seed,
@@ -98,7 +138,7 @@ def read_long_csv(path: Path, seed: int) -> SensorSet:
 
 def _table(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Names (empty if there are none) and numbers of one CSV file."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         lines = [line for line in csv.reader(file) if line]
     names: tuple[str, ...] = ()
     if lines and not _is_number(lines[0][0]):
@@ -117,24 +157,28 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _sensor_set(path: Path, sequences: Sequence[NDArray[np.float32]], names: list[str],
-                split: NDArray[np.str_] | None, seed: int, columns: tuple[str, ...]) -> SensorSet:
+def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str],
+                split: NDArray[Any] | None, seed: int, columns: tuple[str, ...]) -> SensorSet:
     labels = check_labels(names, path)
     widths = {s.shape[1] for s in sequences}
-    if len(widths) != 1:
+    if len(widths) != 1 or 0 in widths:
         raise DataError(f"{path} has sequences {sorted(widths)} columns wide; one width for all "
                         "was needed")
+    if columns and len(columns) != min(widths):
+        raise DataError(f"{path} names {len(columns)} columns and has {min(widths)}; as many names "
+                        "were needed. Repair the names")
     rows = np.concatenate(sequences).astype(np.float32)
     if not np.isfinite(rows).all():
         raise DataError(f"{path} holds NaN or infinity; finite numbers were needed. Fill them, or "
                         "shorten `lengths`, which is what tells padding from data")
-    codes = np.array([labels.index(name) for name in names], np.int64)
+    code = {label: i for i, label in enumerate(labels)}
+    codes = np.array([code[name] for name in names], np.int64)
     if split is None:
-        split = np.full(len(codes), "train", "U10")
-        split[splits.stratified(codes, splits.VALIDATION_SHARE + splits.TEST_SHARE, seed)] = "test"
-        tests = np.flatnonzero(split == "test")
-        split[tests[::2]] = "validation"
-    unknown = sorted(set(split) - set(splits.SPLITS))
+        split = splits.three(codes, seed)
+    if split.shape != codes.shape:
+        raise DataError(f"{path} has a split of shape {split.shape} for {len(codes)} sequences; "
+                        "one for each was needed")
+    unknown = sorted({str(s) for s in split} - set(splits.SPLITS))
     if unknown:
         raise DataError(f"{path} has the split {unknown[0]!r}; {', '.join(splits.SPLITS)} were "
                         "needed")

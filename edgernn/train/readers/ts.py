@@ -10,13 +10,12 @@ from edgernn.train import splits
 from edgernn.train.dataset import SensorSet, check_labels
 from edgernn.train.sequences import Sequences
 
-VALIDATION_SHARE = 0.15
-
 
 def read(path: Path, seed: int) -> SensorSet:
     """Read NAME_TRAIN.ts and NAME_TEST.ts; part of the former, by label, is validation.
 
-    `path` is either file, or a folder that holds one pair.
+    `path` is either file, their common start (``folder/NAME``), or a folder that holds one
+    pair.  A .ts of any other name is all the data there is: 15 % of it is the test.
     """
     train, test = _pair(path)
     rows, labels = _parse(train)
@@ -24,8 +23,10 @@ def read(path: Path, seed: int) -> SensorSet:
     names = check_labels(labels + test_labels, path)
     codes = np.array([names.index(label) for label in labels + test_labels], np.int64)
     split = np.array(["train"] * len(labels) + ["test"] * len(test_labels), "U10")
-    validation = splits.stratified(codes[: len(labels)], VALIDATION_SHARE, seed)
+    validation = splits.stratified(codes[: len(labels)], splits.HELD_SHARE, seed)
     split[: len(labels)][validation] = "validation"
+    if not test:
+        split = splits.three(codes, seed)
     every = rows + test_rows
     widths = {row.shape[1] for row in every}
     if len(widths) != 1:
@@ -36,7 +37,9 @@ def read(path: Path, seed: int) -> SensorSet:
 
 
 def _pair(path: Path) -> tuple[Path, Path | None]:
-    if path.is_file():
+    if not path.is_dir():
+        if path.suffix != ".ts":
+            path = path.with_name(f"{path.name}_TRAIN.ts")
         other = path.with_name(path.name.replace("_TEST.ts", "_TRAIN.ts"))
         train, test = other, path.with_name(other.name.replace("_TRAIN.ts", "_TEST.ts"))
         return train, test if test != train and test.exists() else None
@@ -54,6 +57,10 @@ def _parse(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     except (OSError, UnicodeDecodeError) as problem:
         raise DataError(f"{path} cannot be read ({problem}); a .ts file was needed") from problem
     for number, line in enumerate(text.splitlines(), 1):
+        if line.lower().split() == ["@classlabel", "false"]:
+            raise DataError(f"{path} has no labels (@classLabel false); a set to classify was "
+                            "needed. Add `:label` to each line and name the labels after "
+                            "@classLabel true")
         if not line.strip() or line.startswith(("#", "@")):
             continue
         *dimensions, label = line.strip().split(":")
