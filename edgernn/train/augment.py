@@ -34,9 +34,10 @@ def decibels(level_db: float) -> float:
 
 
 def varied(samples: NDArray[np.generic], config: TrainConfig, rng: np.random.Generator) -> Audio:
-    """A clip at another speed (and so pitch and length), level, and with a little shift."""
+    """A clip at another speed (and so pitch and length), level, trim, and a little shifted."""
     factor = drawn(config.speed, rng)
-    clip = at_speed(samples.astype(np.float32), factor)
+    start, stop = (int(len(samples) * rng.uniform(0, config.trim)) for _ in range(2))
+    clip = at_speed(samples[start:len(samples) - stop].astype(np.float32), factor)
     lead = int(rng.uniform(0, config.shift_ms) * config.sample_rate_hz / 1000)
     return np.pad(clip * np.float32(decibels(drawn(config.gain_db, rng))), (lead, 0))
 
@@ -72,10 +73,10 @@ def cut(sources: tuple[NDArray[np.int16], ...], length: int, rng: np.random.Gene
 
 
 def coloured(length: int, rng: np.random.Generator) -> Audio:
-    """Noise whose power falls with frequency by a drawn exponent: white, pink, brown; rms 1."""
+    """Noise whose power falls with frequency by a drawn exponent: from hiss to rumble; rms 1."""
     # A power of two: transforms of odd lengths take ten times as long.
     bins = np.arange(1, (1 << (length - 1).bit_length()) // 2 + 2, dtype=np.float64)
-    shape = bins ** -rng.uniform(0.0, 1.0)
+    shape = bins ** -rng.uniform(-0.3, 1.0)
     spectrum = (rng.standard_normal(len(bins)) + 1j * rng.standard_normal(len(bins))) * shape
     noise = np.fft.irfft(spectrum, norm="forward")[:length]
     return (noise / rms(noise)).astype(np.float32)
@@ -143,6 +144,9 @@ def revoiced(
         low = at.astype(np.int64)
         part = (at - low).astype(np.float32)
         out = out[:, low] * (1 - part) + out[:, low + 1] * part
+    if config.tilt_db:
+        tilt = rng.uniform(-config.tilt_db, config.tilt_db) * CODES_PER_DB
+        out += np.linspace(-tilt, tilt, mels, dtype=np.float32)
     if config.equalize_db:
         knots = rng.normal(0, config.equalize_db * CODES_PER_DB, 6)
         out += np.interp(np.arange(mels), np.linspace(0, mels - 1, 6), knots).astype(np.float32)

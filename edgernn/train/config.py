@@ -82,6 +82,11 @@ class TrainConfig:
     equalize_db: float = _setting(
         4.0, "Audio: standard deviation of a smooth curve added to the spectrum, decibels: other "
         "microphones and rooms.", 0)
+    tilt_db: float = _setting(
+        6.0, "Audio: greatest tilt of the spectrum, decibels at either end.", 0)
+    trim: float = _setting(
+        0.0, "Audio, classify: greatest share of a clip cut off at either end; other hands cut "
+        "clips elsewhere.", 0, 0.4)
     passes: int = _setting(
         1, "Audio, classify: lessons made of each stretch of audio, each with another stretch of "
         "the mel axis, other filters and other blots; cheaper than new audio.", 1)

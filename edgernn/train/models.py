@@ -1,6 +1,9 @@
 """The Keras models that can become a step: masked, recurrent, scores on every frame."""
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,11 +27,11 @@ def import_keras() -> Any:
     ConfigError
         If TensorFlow or Keras is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
-        import keras
-        import tensorflow as tf
+        with _quiet():
+            import keras
+            import tensorflow as tf
     except ImportError as problem:
         raise ConfigError('Training needs TensorFlow and Keras: pip install "edgernn[train]" '
                           f"({problem})") from problem
@@ -41,6 +44,27 @@ def import_keras() -> Any:
         except RuntimeError:
             pass
     return keras
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what TensorFlow's libraries print as they load off stderr.
+
+    They greet before any log level is read.  TF_CPP_MIN_LOG_LEVEL, if set, lets them.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def layers(config: TrainConfig, labels: int, features: int) -> tuple[Layer, ...]:
@@ -58,7 +82,7 @@ def layers(config: TrainConfig, labels: int, features: int) -> tuple[Layer, ...]
 
 
 def build(config: TrainConfig, features: int, stack: tuple[Layer, ...]) -> Any:
-    """A compiled-less Keras model of the given layers.
+    """A Keras model, not yet compiled, of the given layers.
 
     Input: float32 (batch, frames, features), padded with `PADDING`.  Output: softmax
     scores (batch, frames, labels).  A frame is masked only where all of it is `PADDING`,

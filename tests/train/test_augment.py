@@ -96,7 +96,7 @@ def test_codes_stay_codes_and_the_original_is_untouched(seed, frames, mels):
 
 
 def test_all_switched_off_changes_nothing():
-    config = TrainConfig(warp=0, equalize_db=0, mask_mels=0, mask_frames=0, noisy=0,
+    config = TrainConfig(warp=0, equalize_db=0, tilt_db=0, mask_mels=0, mask_frames=0, noisy=0,
                          gain_db=(0, 0), speed=(1, 1), shift_ms=0)
     rng = np.random.default_rng(0)
     codes = rng.integers(0, CODE_HIGH, (70, 40)).astype(np.int16)

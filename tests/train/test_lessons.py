@@ -14,7 +14,7 @@ from edgernn.train.sequences import Sequences
 
 RATE = 16000
 PLAIN = {"noisy": 0.0, "gain_db": (0, 0), "speed": (1, 1), "shift_ms": 0, "warp": 0,
-         "equalize_db": 0, "mask_mels": 0, "mask_frames": 0}
+         "equalize_db": 0, "tilt_db": 0, "mask_mels": 0, "mask_frames": 0}
 
 
 def tone(seconds, hz):
