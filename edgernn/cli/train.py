@@ -108,7 +108,8 @@ def _read(
                      hold_out=hold_out, noise=noise, seed=config.seed,
                      tell=lambda message: console.print(message, highlight=False),
                      progress=lambda done, total: bars.update(task, completed=done, total=total))
-        return found, read_sounds(negative, config.sample_rate_hz)
+        return found, read_sounds(negative, config.sample_rate_hz,
+                                  lambda message: console.print(message, highlight=False))
 
 
 def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:

@@ -228,3 +228,11 @@ def test_label_names_and_rate_are_read_from_an_npz(tmp_path):
     found = load(path)
     assert (found.labels, found.rate_hz, found.columns) == (("down", "up"), 50.0, ("ax", "ay"))
     assert found.sequences.labels.tolist() == [1, 0] * 3
+
+
+def test_a_ts_file_on_its_own_is_split_into_three(tmp_path):
+    path = tmp_path / "all.ts"
+    path.write_text("@data\n" + "".join(f"{i},{i + 1}:1,2:{'ab'[i % 2]}\n" for i in range(20)))
+    found = load(path).sequences
+    for label in (0, 1):
+        assert set(found.split[found.labels == label]) == {"train", "validation", "test"}
