@@ -108,7 +108,7 @@ class StepModel:
         Raises
         ------
         FeatureError
-                If the width or the type is another, or a feature is NaN or infinite.  The state
+            If the width or the type is another, or a feature is NaN or infinite.  The state
             is then as it was.
         """
         if type(features) is not np.ndarray or features.shape != self._shape or (
