@@ -38,8 +38,9 @@ def varied(samples: NDArray[np.generic], config: TrainConfig, rng: np.random.Gen
     factor = drawn(config.speed, rng)
     start, stop = (int(len(samples) * rng.uniform(0, config.trim)) for _ in range(2))
     clip = at_speed(samples[start:len(samples) - stop].astype(np.float32), factor)
-    lead = int(rng.uniform(0, config.shift_ms) * config.sample_rate_hz / 1000)
-    return np.pad(clip * np.float32(decibels(drawn(config.gain_db, rng))), (lead, 0))
+    lead, tail = (int(rng.uniform(0, config.shift_ms) * config.sample_rate_hz / 1000)
+                  for _ in range(2))
+    return np.pad(clip * np.float32(decibels(drawn(config.gain_db, rng))), (lead, tail))
 
 
 def at_speed(samples: Audio, factor: float) -> Audio:

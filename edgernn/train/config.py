@@ -73,7 +73,7 @@ class TrainConfig:
     noisy: float = _setting(0.7, "Audio: share of lessons with noise.", 0, 1)
     gain_db: tuple[float, float] = _setting((-12.0, 6.0), "Audio: change of level, decibels.")
     shift_ms: int = _setting(
-        100, "Audio: longest silence or noise added before a clip, milliseconds.", 0)
+        100, "Audio: longest silence or noise added before and after a clip, milliseconds.", 0)
     speed: tuple[float, float] = _setting(
         (0.9, 1.1), "Audio: factor on the speed of a clip, and so on its pitch.")
     warp: float = _setting(
