@@ -14,9 +14,6 @@ from edgernn.train.config import TrainConfig
 from edgernn.train.lessons import rows_of
 from edgernn.train.sequences import Sequences
 
-WORD_WEIGHT = np.float32(1.5)
-"""A frame of a wake word counts so much more than any other."""
-
 
 @dataclass(frozen=True)
 class ScenePool:
@@ -42,14 +39,15 @@ class ScenePool:
         return rows_of(list(self.codes[:count]), self.labels[:count].max(axis=1), "train")
 
     def _lesson(self, i: int, rng: np.random.Generator) -> Lesson:
-        codes = augment.revoiced(self.codes[i], self.config, rng)
+        codes = self.codes[i]
+        if rng.random() < 0.7:
+            codes = augment.revoiced(codes, self.config, rng)
         if rng.random() < 0.5:
             octave = rng.uniform(-2.4, 2.4)  # of energy: 7 dB
             codes = np.clip(codes + int(octave * 256), 0, 8191).astype(np.int16)
         codes = augment.blotted(codes, self.config, rng)
         features = (codes.astype(np.float32) - np.float32(CODE_ZERO)) * np.float32(CODE_SCALE)
-        weights = np.where(self.labels[i] > 0, self.weights[i] * WORD_WEIGHT, self.weights[i])
-        return Lesson(features, self.labels[i].astype(np.int64), weights)
+        return Lesson(features, self.labels[i].astype(np.int64), self.weights[i])
 
 
 def held_out_sequences(people: list[Clip], noise: dict[str, Samples],

@@ -20,6 +20,8 @@ WINDOW = RATE * 30 // 1000
 # Seconds around a word's end, in which frames are asked for the word, or not judged.
 ASKED_S = (-0.06, 0.36)
 UNJUDGED_S = (-0.28, 0.70)
+READING_WEIGHT = np.float32(3)
+"""What a frame of uninterrupted speech counts."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class SceneMaker:
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.float32]]:
         """Log-mel codes (frames, 40), labels (frames,) and weights (frames,)."""
-        lane, labels, weights = self._lane(rng)
+        if rng.random() < 0.15:
+            lane, labels, weights = self._reading(rng)
+        else:
+            lane, labels, weights = self._lane(rng)
         if rng.random() < 0.3:
             lane = reverberated(rng, lane)
         loudness = 1000 * 10 ** (rng.uniform(-6, 6) / 20)
@@ -89,6 +94,18 @@ class SceneMaker:
             at += len(item.samples) + int(pause * RATE)
         weights[labels > 0] = 1
         return lane, labels, weights
+
+    def _reading(
+        self, rng: np.random.Generator
+    ) -> tuple[Samples, NDArray[np.int8], NDArray[np.float32]]:
+        """One reader from end to end, mostly as recorded: what a false alarm is made of."""
+        ratio = 1.0 if rng.random() < 0.6 else rng.uniform(0.85, 1.18)
+        length = int(self.samples * ratio) + 1
+        samples = _pick(rng, self.materials.speech)
+        start = int(rng.integers(max(1, len(samples) - length)))
+        cut = np.resize(faster(samples[start:start + length], ratio), self.samples)
+        return (cut / np.float32(rms(cut)), np.zeros(self.frames, np.int8),
+                np.full(self.frames, READING_WEIGHT))
 
     def _item(self, rng: np.random.Generator) -> Item:
         chance = rng.random()
