@@ -38,9 +38,18 @@ def varied(samples: NDArray[np.generic], config: TrainConfig, rng: np.random.Gen
     factor = drawn(config.speed, rng)
     start, stop = (int(len(samples) * rng.uniform(0, config.trim)) for _ in range(2))
     clip = at_speed(samples[start:len(samples) - stop].astype(np.float32), factor)
+    if config.fade_db and rng.random() < 0.5:
+        clip = clip * trailing(len(clip), rng.uniform(0, config.fade_db), rng)
     lead, tail = (int(rng.uniform(0, config.shift_ms) * config.sample_rate_hz / 1000)
                   for _ in range(2))
     return np.pad(clip * np.float32(decibels(drawn(config.gain_db, rng))), (lead, tail))
+
+
+def trailing(length: int, depth_db: float, rng: np.random.Generator) -> Audio:
+    """Factors, shape (length,), that sink by `depth_db` over a drawn last part."""
+    begin = int(length * rng.uniform(0.5, 0.9))
+    sunk = np.interp(np.arange(length), [begin, max(begin + 1, length)], [0.0, -depth_db])
+    return (10 ** (sunk / 20)).astype(np.float32)
 
 
 def at_speed(samples: Audio, factor: float) -> Audio:

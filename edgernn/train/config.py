@@ -84,6 +84,9 @@ class TrainConfig:
         "microphones and rooms.", 0)
     tilt_db: float = _setting(
         6.0, "Audio: greatest tilt of the spectrum, decibels at either end.", 0)
+    fade_db: float = _setting(
+        0.0, "Audio: most that the end of a clip sinks, decibels, in half of the clips: some "
+        "voices trail off.", 0)
     trim: float = _setting(
         0.0, "Audio, classify: greatest share of a clip cut off at either end; other hands cut "
         "clips elsewhere.", 0, 0.4)

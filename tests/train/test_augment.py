@@ -50,6 +50,14 @@ def test_gain_and_shift_are_within_their_ranges():
         np.testing.assert_allclose(clip, tone(440) * 10 ** (-6 / 20), rtol=1e-5)
 
 
+def test_a_trailing_clip_begins_as_it_was_and_ends_so_many_decibels_down():
+    for seed in range(10):
+        factors = augment.trailing(RATE, 20, np.random.default_rng(seed))
+        np.testing.assert_array_equal(factors[:RATE // 2], 1)
+        assert 20 * np.log10(factors[-1]) == pytest.approx(-20, abs=0.1)
+        assert (np.diff(factors) <= 0).all()
+
+
 def test_noise_comes_from_the_recordings_given():
     background = np.arange(-1000, 1000, dtype=np.int16)
     rng = np.random.default_rng(0)
