@@ -68,20 +68,22 @@ _maker: SceneMaker
 @click.option("--seed", default=1)
 @click.option("--processes", default=2, help="Processes that make scenes.")
 @click.option("--reuse", is_flag=True, help="Keep the run folder's weights; only quantize again.")
+@click.option("--card-only", is_flag=True, help="Keep what was measured; write the card again.")
 def main(data: Path, work: Path, out: Path, fold: int | None, pool: int, scenes: int, epochs: int,
-         spoken: int, seed: int, processes: int, reuse: bool) -> None:
+         spoken: int, seed: int, processes: int, reuse: bool, card_only: bool) -> None:
     """Make the bundled model and its card."""
     run = work / ("all" if fold is None else f"fold{fold}")
-    speakers, readers = held_out(data, fold)
-    if not reuse:
-        config = dataclasses.replace(CONFIG, scenes=scenes, epochs=epochs, seed=seed)
-        train(data, run, speakers, readers, pool, config, spoken, processes)
-    command = _command()
-    report = quantize_run(run, out, "int8x16", command=command)
-    say(model=str(out), bytes=report.bytes, reject_and_words=report.int8_accuracy)
-    measured = finish(data, run, out, fold, speakers, readers)
+    if not card_only:
+        speakers, readers = held_out(data, fold)
+        if not reuse:
+            config = dataclasses.replace(CONFIG, scenes=scenes, epochs=epochs, seed=seed)
+            train(data, run, speakers, readers, pool, config, spoken, processes)
+        report = quantize_run(run, out, "int8x16", command=_command())
+        say(model=str(out), bytes=report.bytes, reject_and_words=report.int8_accuracy)
+        finish(data, run, out, fold, speakers, readers)
+    measured = Measured.of(json.loads((run / "spotting.json").read_text()))
     folds = [json.loads(path.read_text()) for path in sorted(work.glob("fold*/spotting.json"))]
-    write_card(out.with_suffix(".md"), out, run, measured, command, folds)
+    write_card(out.with_suffix(".md"), out, run, measured, _command(), folds)
     say(**{name: value for name, value in measured.summary().items() if name != "curve"})
 
 
@@ -141,8 +143,8 @@ def _block(job: tuple[int, int]) -> tuple[NDArray, ...]:
 
 
 def finish(data: Path, run: Path, out: Path, fold: int | None, speakers: set[str],
-           readers: set[str]) -> Measured:
-    """Give the model its detector, measure it, and write what was found into it."""
+           readers: set[str]) -> None:
+    """Give the model its detector, measure it, and write what was found into it and beside."""
     talk = speech(data)
     if fold is not None:
         people = [clip for clip in clips(data, "train") if clip.speaker in speakers]
@@ -160,7 +162,6 @@ def finish(data: Path, run: Path, out: Path, fold: int | None, speakers: set[str
     bundle.write(out, bundle.attach(file.flatbuffer, dataclasses.replace(
         file.spec, metrics={**file.spec.metrics, **measured.metrics()})))
     (run / "spotting.json").write_text(json.dumps(measured.summary(), indent=1) + "\n")
-    return measured
 
 
 def say(**what: object) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from materials import WORDS, Clip, Samples
@@ -110,6 +111,18 @@ class Measured:
                       for p in self.curve],
         }
 
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> "Measured":
+        """Back from `summary`."""
+        return cls(
+            DetectorSpec(summary["thresholds"]),
+            {tuple(key.split(" / ")): _spotting(value)
+             for key, value in summary["results"].items()},
+            {key: _spotting(value) for key, value in summary["by_noise"].items()},
+            [Point(p["threshold"], _spotting(p["clean"]), _spotting(p["10 dB"]),
+                   {key: _spotting(value) for key, value in p.items() if "speech" in key})
+             for p in summary["curve"]])
+
     def metrics(self) -> dict[str, float]:
         """What goes into the model file."""
         found = {}
@@ -118,6 +131,10 @@ class Measured:
                 key = f"validation_{model}_{mode}_miss_rate_{name.replace(' ', '_')}"
                 found[key] = round(spotting.miss_rate, 5)
         return found
+
+
+def _spotting(plain: Mapping[str, Any]) -> Spotting:
+    return Spotting(plain["said"], plain["missed"], plain["false_alarms"], plain["seconds"])
 
 
 def _plain(spotting: Spotting) -> dict[str, object]:
