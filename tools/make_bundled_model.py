@@ -57,8 +57,9 @@ _maker: SceneMaker
               default="../shared/data", help="The folder that holds wakewords_picovoice.")
 @click.option("--work", type=click.Path(path_type=Path), default="build/wakeword",
               help="Where the run folder goes.")
-@click.option("--out", type=click.Path(path_type=Path), default="edgernn/models/wakeword.tflite",
-              help="The model to write; its card goes beside it.")
+@click.option("--out", type=click.Path(path_type=Path),
+              help="The model to write, its card beside it  [default: edgernn/models/"
+                   "wakeword.tflite; with --fold in the folder of --work]")
 @click.option("--fold", type=click.IntRange(0, READER_FOLDS - 1), default=None,
               help="People to hold out of training  [default: none]")
 @click.option("--pool", default=15000, help="Training scenes of 6 s made.")
@@ -69,10 +70,12 @@ _maker: SceneMaker
 @click.option("--processes", default=2, help="Processes that make scenes.")
 @click.option("--reuse", is_flag=True, help="Keep the run folder's weights; only quantize again.")
 @click.option("--card-only", is_flag=True, help="Keep what was measured; write the card again.")
-def main(data: Path, work: Path, out: Path, fold: int | None, pool: int, scenes: int, epochs: int,
+def main(data: Path, work: Path, out: Path | None, fold: int | None, pool: int, scenes: int, epochs: int,
          spoken: int, seed: int, processes: int, reuse: bool, card_only: bool) -> None:
     """Make the bundled model and its card."""
     run = work / ("all" if fold is None else f"fold{fold}")
+    out = out or (Path("edgernn/models/wakeword.tflite") if fold is None
+                  else work / f"fold{fold}.tflite")
     if not card_only:
         speakers, readers = held_out(data, fold)
         if not reuse:
