@@ -70,8 +70,9 @@ _maker: SceneMaker
 @click.option("--processes", default=2, help="Processes that make scenes.")
 @click.option("--reuse", is_flag=True, help="Keep the run folder's weights; only quantize again.")
 @click.option("--card-only", is_flag=True, help="Keep what was measured; write the card again.")
-def main(data: Path, work: Path, out: Path | None, fold: int | None, pool: int, scenes: int, epochs: int,
-         spoken: int, seed: int, processes: int, reuse: bool, card_only: bool) -> None:
+def main(data: Path, work: Path, out: Path | None, fold: int | None, pool: int, scenes: int,
+         epochs: int, spoken: int, seed: int, processes: int, reuse: bool,
+         card_only: bool) -> None:
     """Make the bundled model and its card."""
     run = work / ("all" if fold is None else f"fold{fold}")
     out = out or (Path("edgernn/models/wakeword.tflite") if fold is None
