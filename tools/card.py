@@ -133,9 +133,12 @@ def _folds(folds: Sequence[dict[str, Any]]) -> str:
                      f"{unheard.false_alarms_per_hour_below:.0f}"])
     table = _table(["threshold", "missed at 10 dB", "false alarms", "per hour", "below"], rows)
     minutes = sum(fold["curve"][0]["speech, held out"]["seconds"] for fold in folds) / 60
-    return (f"\n{len(folds)} more models were therefore trained in the same way, each without a "
-            f"third of the\nreaders and a sixth of the speakers (`--fold`).  On the {minutes:.1f} "
-            "minutes of speech each had never heard:\n\n" + table)
+    epochs = ", ".join(str(fold["epochs"]) for fold in folds)
+    more = "One more model was" if len(folds) == 1 else f"{len(folds)} more models were"
+    return (f"  {more} therefore\ntrained by the same recipe ({epochs} epochs, a pool of scenes no "
+            "larger) without a third of\nthe readers and a sixth of the speakers (`--fold`).  In the "
+            f"{minutes:.1f} minutes never heard:\n\n{table}\n\n"
+            "The share missed is of the same validation clips.")
 
 
 def _minutes(run: Path) -> float:

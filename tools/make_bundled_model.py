@@ -29,7 +29,7 @@ from trials import Measured, as_recorded, choose_thresholds, measure, mixed_tria
 
 from edgernn import bundle
 from edgernn.spec import DetectorSpec, LogMelSpec
-from edgernn.train.config import TrainConfig
+from edgernn.train.config import TrainConfig, load
 from edgernn.train.fit import Material, teach
 from edgernn.train.lessons import OTHER
 from edgernn.train.quantize import quantize_run
@@ -86,7 +86,9 @@ def main(data: Path, work: Path, out: Path | None, fold: int | None, pool: int, 
         say(model=str(out), bytes=report.bytes, reject_and_words=report.int8_accuracy)
         finish(data, run, out, fold, speakers, readers)
     measured = Measured.of(json.loads((run / "spotting.json").read_text()))
-    folds = [json.loads(path.read_text()) for path in sorted(work.glob("fold*/spotting.json"))]
+    folds = [json.loads((fold_run / "spotting.json").read_text())
+             | {"epochs": load(fold_run / "config.yaml").epochs}
+             for fold_run in sorted(path.parent for path in work.glob("fold*/spotting.json"))]
     write_card(out.with_suffix(".md"), out, run, measured, _command(), folds)
     say(**{name: value for name, value in measured.summary().items() if name != "curve"})
 
