@@ -136,7 +136,8 @@ def _folds(folds: Sequence[dict[str, Any]]) -> str:
     epochs = ", ".join(str(fold["epochs"]) for fold in folds)
     more = "One more model was" if len(folds) == 1 else f"{len(folds)} more models were"
     return (f"  {more} therefore\ntrained by the same recipe ({epochs} epochs, a pool of scenes no "
-            "larger) without a third of\nthe readers and a sixth of the speakers (`--fold`).  In the "
+            "larger) without a third of\nthe readers and a sixth of the speakers (`--fold`).  In "
+            "the "
             f"{minutes:.1f} minutes never heard:\n\n{table}\n\n"
             "The share missed is of the same validation clips.")
 
