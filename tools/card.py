@@ -70,8 +70,8 @@ says little about speech it never heard.{folds}
 - The speakers' identities were estimated by whoever prepared the data, from voice
   embeddings; a person may be on both sides of a split.
 - Words that sound nearly the same fire it: "commuter" nearly always, "election" and "a
-  lecture" often, as espeak-ng says them.  "Alexander" fired once.  "Commission", "Texas" and "electric"
-  did not.
+  lecture" often, as espeak-ng says them.  "Alexander" fired once.
+  "Commission", "Texas" and "electric" did not.
 - It knows nothing of wake-word privacy or security: any voice, and any loudspeaker, fires it.
 
 ## What it learned from
