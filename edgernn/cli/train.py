@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -85,6 +87,8 @@ def command(
 
     config = load(config_file, {k: v for k, v in settings.items() if v is not None})
     refuse_existing(out, overwrite)
+    # As an exception, so that the half-written run folder is taken away on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
     metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
