@@ -147,6 +147,14 @@ def test_a_matmul_equals_tflm(seed, dtype, per_channel, relu, inputs, outputs):
     assert differing(data, codes) == 0
 
 
+def test_a_sum_beyond_32_bits_wraps_as_in_tflm():
+    # Scaled, the first two lie between 2**31 and 2**32: their sign changes.
+    bias = np.array([9 * 10**10, -9 * 10**10, 2**37 + 12345, 7], np.int64)
+    data = model("FULLY_CONNECTED", [q16(0.01)], q16(0.003), [3], 4,
+                 [("w", np.ones((4, 3), np.int8), (0.01,)), ("bias", bias, (0.0001,))])
+    assert differing(data, np.array([[30000, -5, 77]], np.int16)) == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["int8", "int16"]), st.integers(1, 60),
        st.floats(1e-4, 0.3), st.floats(0, 1))

@@ -49,10 +49,14 @@ class Multiplier:
         return divide_by_power(high_mul(x << left, self.m), right)
 
     def times_wide(self, x: Int) -> Int:
-        """``x * self`` for sums of 64 bits: the multiplier is cut to 15 bits."""
+        """``x * self`` for sums of 64 bits: the multiplier is cut to 15 bits.
+
+        The kernel returns 32 bits of the result, so one beyond them wraps.
+        """
         reduced = np.where(np.less(self.m, 0x7FFF0000), (np.add(self.m, 1 << 15)) >> 16, 0x7FFF)
         shift = 15 - np.asarray(self.shift)
-        return (x * reduced + (np.int64(1) << (shift - 1))) >> shift
+        result = (x * reduced + (np.int64(1) << (shift - 1))) >> shift
+        return result.astype(np.int32).astype(np.int64)
 
 
 def high_mul(a: Any, b: Any) -> Any:
