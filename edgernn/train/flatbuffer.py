@@ -20,6 +20,20 @@ OPTIONS = {"FULLY_CONNECTED": "FullyConnectedOptions", "ADD": "AddOptions", "SUB
            "CAST": "CastOptions"}
 
 
+ALIGNMENT = 16
+"""Bytes: the schema's force_align of a buffer.  Firmware reads an int64 bias in place."""
+
+
+class _Buffer(schema.BufferT):
+    """A buffer that starts at a multiple of `ALIGNMENT`, which the bindings forget."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the bindings' name
+        if self.data is not None:
+            builder.Prep(ALIGNMENT, len(self.data))
+        offset: int = super().Pack(builder)
+        return offset
+
+
 class GraphWriter:
     """One model of one subgraph, grown by `tensor` and `op` and closed by `finish`.
 
@@ -61,7 +75,7 @@ class GraphWriter:
             tensor.quantization.scale = list(scales)
             tensor.quantization.zeroPoint = [zero_point] * len(scales)
         if data is not None:
-            buffer = schema.BufferT()
+            buffer = _Buffer()
             buffer.data = np.frombuffer(np.ascontiguousarray(data, dtype).tobytes(), np.uint8)
             tensor.buffer = len(self._model.buffers)
             self._model.buffers.append(buffer)
