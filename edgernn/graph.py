@@ -3,7 +3,8 @@
 An interpreter trusts its file: one flipped bit in an offset can end the process.  So a
 file is read here first, and what this reader accepts is whole: every offset lies inside,
 every index points to something, constants have the size of their shape, and ops
-use only what was made before.
+use only what was made before.  Of the ops that edgernn emits, numbers of operands, types,
+shapes and scales are checked too: interpreters abort on some that disagree.
 
 The format is FlatBuffers (little endian; tables with vtables) with TensorFlow Lite's
 schema, version 3: tensorflow/compiler/mlir/lite/schema/schema.fbs.
@@ -47,6 +48,16 @@ OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
 """For each op, the options worth knowing: place in the vtable and struct format."""
 
 LARGEST_RANK = 8
+LARGEST_TENSOR = 2**28
+"""Values; interpreters count bytes in 32 bits."""
+
+OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 2),
+            "LOGISTIC": (1, 1), "TANH": (1, 1), "SOFTMAX": (1, 1), "RSQRT": (1, 1),
+            "QUANTIZE": (1, 1), "CAST": (1, 1)}
+"""Fewest and most inputs of the ops that edgernn emits, which are those checked closely."""
+
+BIASES = {"int8": ("int32",), "int16": ("int64", "int32")}
+"""What may be added to a matmul of that type."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +227,9 @@ def _model(model: _Table) -> Graph:
     ops = tuple(_op(table, codes) for table in main.tables(10))
     graph = Graph(tensors, ops, _indices(main, 6), _indices(main, 8))
     _check_order(graph)
+    for op in ops:
+        if op.name in OPERANDS:
+            _check_op(graph, op)
     return graph
 
 
@@ -302,3 +316,56 @@ def _check_order(graph: Graph) -> None:
     missing = [i for i in graph.outputs if i not in there]
     if missing:
         raise ValueError(f"the output {graph.tensors[missing[0]].name!r} is never made")
+    ends = {*graph.inputs, *graph.outputs}
+    if len({graph.tensors[i].name for i in ends}) != len(ends):
+        raise ValueError("two inputs or outputs have one name")
+
+
+def _check_op(graph: Graph, op: Op) -> None:
+    """An op of `OPERANDS` has operands that fit each other."""
+    fewest, most = OPERANDS[op.name]
+    if not fewest <= len(op.inputs) <= most or len(op.outputs) != 1 or -1 in op.inputs[:2]:
+        raise ValueError(f"{op.name} has inputs {op.inputs} and outputs {op.outputs}")
+    tensors = [graph.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
+    for tensor in tensors:
+        if not 0 < prod(tensor.shape) <= LARGEST_TENSOR:
+            raise ValueError(f"{op.name} has {tensor.name!r} of shape {tensor.shape}")
+    x, y = tensors[0], tensors[-1]
+    values = [x, y] if op.name == "FULLY_CONNECTED" else tensors
+    if op.name not in ("QUANTIZE", "CAST") and len({t.dtype for t in values}) != 1:
+        raise ValueError(f"{op.name} mixes {', '.join(t.dtype for t in values)}")
+    if op.name != "CAST":
+        for tensor in values:
+            _check_scale(tensor, op)
+    if op.name == "FULLY_CONNECTED":
+        _check_matmul(x, tensors[1], tensors[2] if len(tensors) == 4 else None, y)
+    elif np.broadcast_shapes(*(t.shape for t in tensors[:-1])) != y.shape:
+        raise ValueError(f"{op.name} makes {y.name!r} of shape {y.shape} from "
+                         f"{', '.join(str(t.shape) for t in tensors[:-1])}")
+
+
+def _check_scale(tensor: Tensor, op: Op) -> None:
+    """An int8 or int16 has one scale, and a zero point among its values."""
+    if tensor.dtype not in BIASES:
+        return
+    low, high = (-128, 127) if tensor.dtype == "int8" else (0, 0)
+    if len(tensor.scales) != 1 or not low <= tensor.zero_points[0] <= high:
+        raise ValueError(f"{op.name} has {tensor.name!r} of {tensor.dtype} with scales "
+                         f"{tensor.scales[:3]} and zero points {tensor.zero_points[:3]}")
+
+
+def _check_matmul(x: Tensor, weights: Tensor, bias: Tensor | None, y: Tensor) -> None:
+    """Sizes of a FULLY_CONNECTED multiply out, and its bias is as wide as its sums."""
+    if len(weights.shape) != 2:
+        raise ValueError(f"{weights.name!r} has shape {weights.shape}, not (outputs, inputs)")
+    outputs, inputs = weights.shape
+    rows, rest = divmod(prod(x.shape), inputs)
+    if rest or prod(y.shape) != rows * outputs or (bias and prod(bias.shape) != outputs):
+        raise ValueError(f"a matmul with {weights.name!r} of shape {weights.shape} goes from "
+                         f"{x.shape} to {y.shape}, bias {bias.shape if bias else 'absent'}")
+    if x.dtype not in BIASES:
+        return
+    if weights.dtype != "int8" or not weights.scales or (weights.axis and len(weights.scales) > 1):
+        raise ValueError(f"{weights.name!r} is {weights.dtype} with {len(weights.scales)} scales")
+    if bias and bias.dtype not in BIASES[x.dtype]:
+        raise ValueError(f"{bias.name!r} is {bias.dtype} beside {x.dtype}")

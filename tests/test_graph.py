@@ -69,3 +69,45 @@ def test_no_bytes_raise_anything_but_a_model_error(data):
 def test_a_tensor_that_is_not_there_is_named():
     with pytest.raises(ModelError, match="'nothing'"):
         graph.read(FLATBUFFER).tensor("nothing")
+
+
+def test_a_graph_that_would_end_an_interpreter_is_refused():
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers")
+
+    def refused(damage):
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(FLATBUFFER))
+        main = model.subgraphs[0]
+        codes = [code.builtinCode for code in model.operatorCodes]
+        ops = {graph.OPS[codes[op.opcodeIndex]]: op for op in main.operators}
+        damage(ops, main.tensors)
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        try:
+            graph.read(bytes(builder.Output()))
+        except ModelError:
+            return True
+        return False
+
+    def absent(ops, tensors):
+        ops["ADD"].inputs = [-1, *ops["ADD"].inputs[1:]]
+
+    def short(ops, tensors):
+        tensors[ops["MUL"].outputs[0]].shape = [1, 1]
+
+    def long(ops, tensors):
+        tensors[ops["TANH"].inputs[0]].shape = [1, 4096]
+
+    def empty(ops, tensors):
+        tensors[ops["FULLY_CONNECTED"].inputs[0]].shape = [1, 0]
+
+    def unscaled(ops, tensors):
+        tensors[ops["LOGISTIC"].inputs[0]].quantization = None
+
+    def idle(ops, tensors):
+        ops["SUB"].inputs = []
+
+    assert not refused(lambda ops, tensors: None)
+    # Each of the first five ended LiteRT or TensorFlow Lite Micro with a signal.
+    for damage in (absent, short, long, empty, unscaled, idle):
+        assert refused(damage), damage.__name__
