@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import edgernn
-from edgernn import bundle
+from edgernn import __version__, bundle
 from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
@@ -196,6 +195,6 @@ def _provenance(run: Path, command: str) -> dict[str, str]:
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     now = (datetime.datetime.fromtimestamp(int(epoch), datetime.timezone.utc) if epoch
            else datetime.datetime.now(datetime.timezone.utc))
-    return {"edgernn": edgernn.__version__, "python": platform.python_version(),
+    return {"edgernn": __version__, "python": platform.python_version(),
             "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "command": command,
             "weights_sha256": hashlib.sha256((run / "weights.npz").read_bytes()).hexdigest()}
