@@ -24,6 +24,11 @@ class Detection:
     """End of the frame that fired, seconds since the stream began."""
 
 
+def smoothed_steps(spec: DetectorSpec, step_ms: float) -> int:
+    """How many steps' scores the detector averages."""
+    return max(1, round(spec.smoothing_ms / step_ms))
+
+
 class Detector:
     """Fire when a smoothed score reaches its threshold, once per event.
 
@@ -59,7 +64,7 @@ class Detector:
         _check(spec, labels)
         self.spec, self.labels = spec, labels
         self._watched = [i for i, label in enumerate(labels) if label in spec.thresholds]
-        self._n = max(1, round(spec.smoothing_ms / step_ms))
+        self._n = smoothed_steps(spec, step_ms)
         self._pause = round(spec.refractory_ms / step_ms)
         wanted = [spec.thresholds[labels[i]] for i in self._watched]
         self._fire = np.array([self._n * round(ONE * p) for p in wanted], np.int64)

@@ -94,8 +94,8 @@ class TrainConfig:
         1, "Audio, classify: lessons made of each stretch of audio, each with another stretch of "
         "the mel axis, other filters and other blots; cheaper than new audio.", 1)
     answer_ms: int = _setting(
-        0, "Audio, classify: the label counts from so long before a clip's end, milliseconds; "
-        "0: on its last frame only.", 0)
+        0, "Audio, classify: the label counts from so long before a clip's end, and scores are "
+        "smoothed over as long, milliseconds; 0: it counts on the last frame only.", 0)
     mask_mels: int = _setting(6, "Audio: most neighbouring mels blotted out at once.", 0)
     mask_frames: int = _setting(4, "Audio: most neighbouring frames blotted out at once.", 0)
     scenes: int = _setting(600, "Spot only: scenes per epoch.", 1)

@@ -222,8 +222,14 @@ def _labels(config: TrainConfig, data: AudioSet) -> tuple[str, ...]:
 
 
 def _detector(config: TrainConfig, labels: tuple[str, ...]) -> DetectorSpec:
-    """Every label fires at 0.5, but the one that means nothing was said."""
-    return DetectorSpec({label: 0.5 for label in labels[config.task == "spot":]})
+    """Every label fires at 0.5, but the one that means nothing was said.
+
+    A classifier's scores are smoothed over as long as its labels were taught for.
+    """
+    thresholds = {label: 0.5 for label in labels[config.task == "spot":]}
+    if config.task == "classify" and config.answer_ms:
+        return DetectorSpec(thresholds, smoothing_ms=config.answer_ms)
+    return DetectorSpec(thresholds)
 
 
 def _learn(

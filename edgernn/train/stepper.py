@@ -56,9 +56,17 @@ def drive(
     return [np.array(rows, np.float32) for rows in collected]
 
 
-def last(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores when the sequence ends: what a classifier says of it."""
-    return rows[-1]
+Summary = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""A sequence's scores, shape (frames, labels), in one row, shape (labels,)."""
+
+
+def last(frames: int = 1) -> Summary:
+    """Mean scores of the last so many frames: what a classifier says of a sequence."""
+    def summary(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = rows[-frames:].mean(axis=0)
+        return mean
+
+    return summary
 
 
 def peak(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -71,7 +79,7 @@ def sequence_scores(
     stepper: Stepper,
     sequences: Sequence[NDArray[Any]],
     carry: bool,
-    summary: Callable[[NDArray[np.float32]], NDArray[np.float32]] = last,
+    summary: Summary = last(),  # noqa: B008 - a pure function
     lanes: int = 16,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> NDArray[np.float32]:

@@ -44,4 +44,6 @@ def test_reset_scores_do_not_depend_on_the_neighbours():
 def test_peak_and_last_summarize_a_sequence():
     rows = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
     assert peak(rows).tolist() == [np.float32(0.9), np.float32(0.8)]
-    assert last(rows).tolist() == [np.float32(0.2), np.float32(0.8)]
+    assert last()(rows).tolist() == [np.float32(0.2), np.float32(0.8)]
+    np.testing.assert_allclose(last(2)(rows), [0.55, 0.45])
+    np.testing.assert_allclose(last(9)(rows), [0.55, 0.45])  # no more than there are
