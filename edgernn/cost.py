@@ -17,7 +17,7 @@ from edgernn.errors import BackendError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
 from edgernn.interpreter import available
-from edgernn.spec import LogMelSpec
+from edgernn.spec import LogMelSpec, TokenSpec
 from edgernn.step import StepModel
 from edgernn.stream import Listener, listen, sample_rate_hz
 
@@ -174,12 +174,15 @@ def import_cost(path: Path, backend: str) -> dict[str, Any]:
 
 
 def generated(model: StepModel, seconds: float) -> NDArray[Any]:
-    """Input to measure with: white noise at -20 dB, or rows as spread as the training set."""
+    """Input to measure with: noise at -20 dB, rows as spread as the training set, or tokens."""
     rng = np.random.default_rng(0)
     spec = model.spec.frontend
     count = max(1, int(seconds * sample_rate_hz(model)))
     if isinstance(spec, LogMelSpec):
         return np.clip(rng.normal(0, 3277, count), -32768, 32767).astype(np.int16)
+    if isinstance(spec, TokenSpec):
+        tokens = [*spec.vocabulary, "?"]
+        return np.array([tokens[i] for i in rng.integers(len(tokens), size=count)])
     return rng.normal(spec.mean, spec.std, (count, len(spec.mean))).astype(np.float32)
 
 

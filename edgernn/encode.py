@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgernn.errors import ModelError
 from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO
 from edgernn.quant import QType, quantize_features, shift_codes
-from edgernn.spec import FrontendSpec, LogMelSpec
+from edgernn.spec import FrontendSpec, LogMelSpec, TokenSpec
 
 Encoder = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -26,6 +26,8 @@ def encoder(frontend: FrontendSpec, q: QType) -> Encoder:
     ModelError
         If the model listens to log-mel codes at a scale that no shift reaches.
     """
+    if isinstance(frontend, TokenSpec):
+        return lambda rows: rows.astype(np.int32)
     if not isinstance(frontend, LogMelSpec):
         return lambda rows: quantize_features(rows, q)
     shift = round(float(np.log2(q.scale / CODE_SCALE)))

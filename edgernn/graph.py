@@ -43,6 +43,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "SUB": {"activation": (4, "b")},
     "MUL": {"activation": (4, "b")},
     "SOFTMAX": {"beta": (4, "f")},
+    "GATHER": {"axis": (4, "i"), "batch_dims": (6, "i")},
     "CONCATENATION": {"axis": (4, "i"), "activation": (6, "b")},
 }
 """For each op, the options worth knowing: place in the vtable and struct format."""
@@ -53,7 +54,7 @@ LARGEST_TENSOR = 2**28
 
 OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 2),
             "LOGISTIC": (1, 1), "TANH": (1, 1), "SOFTMAX": (1, 1), "RSQRT": (1, 1),
-            "QUANTIZE": (1, 1), "CAST": (1, 1)}
+            "QUANTIZE": (1, 1), "CAST": (1, 1), "GATHER": (2, 2), "RESHAPE": (2, 2)}
 """Fewest and most inputs of the ops that edgernn emits, which are those checked closely."""
 
 BIASES = {"int8": ("int32",), "int16": ("int64", "int32")}
@@ -331,6 +332,10 @@ def _check_op(graph: Graph, op: Op) -> None:
         if not 0 < prod(tensor.shape) <= LARGEST_TENSOR:
             raise ValueError(f"{op.name} has {tensor.name!r} of shape {tensor.shape}")
     x, y = tensors[0], tensors[-1]
+    if op.name == "GATHER":
+        return _check_gather(x, tensors[1], y, op)
+    if op.name == "RESHAPE":
+        return _check_reshape(x, tensors[1], y)
     values = [x, y] if op.name == "FULLY_CONNECTED" else tensors
     if op.name not in ("QUANTIZE", "CAST") and len({t.dtype for t in values}) != 1:
         raise ValueError(f"{op.name} mixes {', '.join(t.dtype for t in values)}")
@@ -352,6 +357,24 @@ def _check_scale(tensor: Tensor, op: Op) -> None:
     if len(tensor.scales) != 1 or not low <= tensor.zero_points[0] <= high:
         raise ValueError(f"{op.name} has {tensor.name!r} of {tensor.dtype} with scales "
                          f"{tensor.scales[:3]} and zero points {tensor.zero_points[:3]}")
+
+
+def _check_gather(table: Tensor, ids: Tensor, y: Tensor, op: Op) -> None:
+    """Rows of a constant table; which row is asked for is checked where tokens come in."""
+    if table.data is None or len(table.shape) != 2 or ids.dtype != "int32" or any(
+            op.options.values()) or y.shape != (*ids.shape, table.shape[1]) or (
+            y.dtype, y.scales, y.zero_points) != (table.dtype, table.scales, table.zero_points):
+        raise ValueError(f"GATHER makes {y.name!r} of shape {y.shape} from the table "
+                         f"{table.name!r} of shape {table.shape} and {ids.dtype} {ids.shape}")
+
+
+def _check_reshape(x: Tensor, shape: Tensor, y: Tensor) -> None:
+    """The shape asked for is the shape made, of as many values, of one type."""
+    if shape.data is None or shape.dtype != "int32" or tuple(shape.data) != y.shape or (
+            prod(x.shape) != prod(y.shape)) or (
+            x.dtype, x.scales, x.zero_points) != (y.dtype, y.scales, y.zero_points):
+        raise ValueError(f"RESHAPE makes {y.name!r} of shape {y.shape} from {x.name!r} of shape "
+                         f"{x.shape}")
 
 
 def _check_matmul(x: Tensor, weights: Tensor, bias: Tensor | None, y: Tensor) -> None:

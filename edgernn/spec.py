@@ -16,8 +16,17 @@ from typing import Any, TypeVar, Union
 
 from edgernn.errors import ModelError
 
-FORMAT = 1
-"""Version of the layout of edgernn.json that this code writes and reads."""
+FORMAT = 2
+"""Version of the layout of edgernn.json that this code writes; it reads all up to it."""
+
+TASKS = {
+    "classify": "a sequence has one label, read on its last frame",
+    "spot": "labels pass by in an endless stream; the first one means nothing was said",
+    "label": "every frame has a label",
+    "regress": "every frame has a number",
+    "next": "every frame is predicted from those before it",
+}
+"""What a model can be asked, by name."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,25 @@ class StandardizeSpec:
     kind: str = "standardize"
 
 
-FrontendSpec = Union[LogMelSpec, StandardizeSpec]  # noqa: UP007 - typing.get_args reads it
+@dataclass(frozen=True)
+class TokenSpec:
+    """Text frontend: tokens are numbers, and a frame is one of them or a few.
+
+    0 is padding, 1 a token that is not in the vocabulary, 2 and up are the vocabulary's.
+    """
+
+    vocabulary: tuple[str, ...]
+    """Known tokens, in the order of their numbers from 2."""
+    unit: str = "character"
+    """What a token is: a `character`, or a `word` between spaces."""
+    ngrams: int = 1
+    """Tokens a frame: the n-th is the run of n units that ends there, by `buckets`."""
+    buckets: int = 0
+    """Numbers that runs of two or more units share by their CRC-32; one such table per n."""
+    kind: str = "tokens"
+
+
+FrontendSpec = Union[LogMelSpec, StandardizeSpec, TokenSpec]  # noqa: UP007 - typing.get_args reads it
 
 
 @dataclass(frozen=True)
@@ -95,6 +122,8 @@ class ModelSpec:
     """Name of the tensor that gives one score per label."""
     profile: str = "int8x16"
     """How it was quantized: int8, int8x16 or int16x8."""
+    task: str = "spot"
+    """One of `TASKS`; models of format 1 did not say."""
     detector: DetectorSpec | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where the model comes from: versions, command, date, data and licences."""

@@ -1,6 +1,6 @@
 """One step of a recurrent model, its memory in plain sight."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from edgernn import bundle, graph
 from edgernn.encode import Encoder, encoder
 from edgernn.errors import BackendError, FeatureError, ModelError
+from edgernn.frontend import make_frontend
+from edgernn.frontend.tokens import Tokens
 from edgernn.graph import Graph, Tensor
 from edgernn.interpreter import Runtime, open_runtime
 from edgernn.quant import FeatureQuantizer, QType
-from edgernn.spec import LogMelSpec, ModelSpec
+from edgernn.spec import ModelSpec, TokenSpec
 
 Codes = NDArray[Any]
 FLOAT32 = np.dtype(np.float32)
@@ -45,7 +47,13 @@ class StepModel:
         self._width = x.shape[-1]
         self._shape = (self._width,)
         self._dtype = np.dtype(x.dtype)
-        self._quantize = FeatureQuantizer(x.qtype, self._width)
+        self._quantize: Callable[[NDArray[Any]], Codes | None]
+        self._tokens = 0
+        if isinstance(spec.frontend, TokenSpec):
+            self._tokens = Tokens(spec.frontend).vocabulary
+            self._quantize = self._known
+        else:
+            self._quantize = FeatureQuantizer(x.qtype, self._width)
         self._order = _Order(graph, spec)
         # Looked up at every step, so kept flat.
         self._x, self._at, self._carried = (self._order.x, self._order.scores,
@@ -98,7 +106,7 @@ class StepModel:
         ----------
         features : array, shape (width,)
             float32 features in the frontend's real units, or codes of the model's own
-            integer type as `encode` gives them.
+            integer type as `encode` gives them; of a model of text, int32 tokens.
 
         Returns
         -------
@@ -108,13 +116,14 @@ class StepModel:
         Raises
         ------
         FeatureError
-            If the width or the type is another, or a feature is NaN or infinite.  The state
-            is then as it was.
+            If the width or the type is another, a feature is NaN or infinite, or a token is
+            0 or unknown.  The state is then as it was.
         """
         if type(features) is not np.ndarray or features.shape != self._shape or (
                 features.dtype is not FLOAT32 and features.dtype is not self._dtype):
             features = self._frame(features)
-        codes = features[None] if features.dtype is self._dtype else self._quantize(features)
+        codes = (features[None] if features.dtype is self._dtype and not self._tokens
+                 else self._quantize(features))
         if codes is None:
             raise _not_finite(features)
         states = self._states
@@ -167,6 +176,16 @@ class StepModel:
     def fork(self) -> "StepModel":
         """Another stream over the same runtime, begun from reset, with a state of its own."""
         return StepModel(self.spec, self.graph, self.runtime)
+
+    def _known(self, tokens: NDArray[Any]) -> Codes:
+        """Tokens as the model takes them; an interpreter may not check what it looks up."""
+        if tokens.dtype is not self._dtype:
+            raise FeatureError(f"the frame is {tokens!r:.60}; {self._width} whole numbers were "
+                               "needed. Give one row of the frontend's tokens")
+        if not tokens[0] or (tokens < 0).any() or (tokens >= self._tokens).any():
+            raise FeatureError(f"the frame has the tokens {tokens.tolist()}; this model knows 1 to "
+                               f"{self._tokens - 1}. Leave padding (0) out with hold()")
+        return tokens[None]
 
     def _frame(self, features: Any) -> NDArray[Any]:
         """An array of the right width and type out of a list or other floats, or an error."""
@@ -230,17 +249,32 @@ def check(spec: ModelSpec, graph: Graph) -> None:
 
 def _check_widths(spec: ModelSpec, graph: Graph) -> None:
     x, scores = graph.tensor(spec.input), graph.tensor(spec.output)
+    tokens = isinstance(spec.frontend, TokenSpec)
     for tensor in (x, scores):
-        if len(tensor.shape) != 2 or tensor.shape[0] != 1 or tensor.dtype not in ("int8", "int16"):
-            raise ModelError(f"the tensor {tensor.name!r} is {_type(tensor)}; int8 or int16 of "
-                             f"shape [1, n] was needed. {bundle.REMEDY}")
-    features = (spec.frontend.mels if isinstance(spec.frontend, LogMelSpec)
-                else len(spec.frontend.mean))
+        dtypes = ("int32",) if tokens and tensor is x else ("int8", "int16")
+        if len(tensor.shape) != 2 or tensor.shape[0] != 1 or tensor.dtype not in dtypes:
+            raise ModelError(f"the tensor {tensor.name!r} is {_type(tensor)}; "
+                             f"{' or '.join(dtypes)} of shape [1, n] was needed. {bundle.REMEDY}")
+    features = make_frontend(spec.frontend).width
     for what, found, needed in (("labels", scores.shape[1], len(spec.labels)),
                                 ("frontend features", x.shape[1], features)):
         if found != needed:
             raise ModelError(f"edgernn.json has {needed} {what}, but the model has {found}. "
                              f"{bundle.REMEDY}")
+
+
+    if isinstance(spec.frontend, TokenSpec):
+        _check_table(Tokens(spec.frontend).vocabulary, graph, x)
+
+
+def _check_table(vocabulary: int, graph: Graph, x: Tensor) -> None:
+    """Every token has a row, since an interpreter may read beyond the table."""
+    for op in graph.ops:
+        if x in (graph.tensors[i] for i in op.inputs):
+            table = graph.tensors[op.inputs[0]]
+            if op.name != "GATHER" or table.shape[0] < vocabulary:
+                raise ModelError(f"edgernn.json has {vocabulary} tokens, but {op.name} looks them "
+                                 f"up in {table.name!r} of shape {table.shape}. {bundle.REMEDY}")
 
 
 def _type(tensor: Tensor) -> str:
@@ -263,7 +297,8 @@ def prove_state_is_carried(model: StepModel) -> None:
     stream = model.fork()
     x = model.graph.tensor(model.spec.input)
     rng = np.random.default_rng(0)
-    frames = rng.integers(x.qtype.low, x.qtype.high + 1, (3, model.width)).astype(x.dtype)
+    low, high = (1, model._tokens - 1) if model._tokens else (x.qtype.low, x.qtype.high)
+    frames = rng.integers(low, high + 1, (3, model.width)).astype(x.dtype)
 
     def after(state: dict[str, Codes], frame: Codes) -> dict[str, Codes]:
         stream.restore(state)

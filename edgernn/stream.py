@@ -13,7 +13,7 @@ from edgernn.errors import FeatureError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
 from edgernn.latency import LatencyHistogram
-from edgernn.spec import DetectorSpec, LogMelSpec
+from edgernn.spec import DetectorSpec, LogMelSpec, StandardizeSpec
 from edgernn.step import StepModel
 
 HOLD_S = 0.5
@@ -149,9 +149,11 @@ class Listener:
 
 
 def sample_rate_hz(model: StepModel) -> float:
-    """Samples, or sensor rows, per second; 1 where the data never said."""
+    """Samples, or sensor rows, per second; 1 where the data never said, and of tokens."""
     spec = model.spec.frontend
-    return spec.sample_rate_hz if isinstance(spec, LogMelSpec) else spec.rate_hz or 1.0
+    if isinstance(spec, LogMelSpec):
+        return spec.sample_rate_hz
+    return spec.rate_hz or 1.0 if isinstance(spec, StandardizeSpec) else 1.0
 
 
 def listen(frames: Iterable[Frame], listener: Listener) -> Iterator[Detection]:

@@ -69,8 +69,8 @@ def repacked(text: bytes) -> bytes:
 
 
 def test_a_newer_format_says_to_update():
-    newer = spec.to_json(bundle.split(WHOLE)[1]).replace('"format": 1', '"format": 2')
-    with pytest.raises(ModelError, match=r"format 2.*pip install --upgrade"):
+    newer = spec.to_json(bundle.split(WHOLE)[1]).replace(f'"format": {spec.FORMAT}', '"format": 99')
+    with pytest.raises(ModelError, match=r"format 99.*pip install --upgrade"):
         bundle.split(repacked(newer.encode()))
 
 

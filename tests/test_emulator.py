@@ -183,3 +183,17 @@ def test_an_unknown_op_is_named():
     strange = graph.Op("HARD_SWISH", 1, read.ops[0].inputs, read.ops[0].outputs, {})
     with pytest.raises(ModelError, match="HARD_SWISH"):
         Emulator(graph.Graph(read.tensors, (strange,), read.inputs, read.outputs))
+
+
+@pytest.mark.parametrize("ids", [[0, 255, 7], [3]])
+def test_every_row_of_a_table_is_looked_up_as_tflm_does(ids):
+    table = np.arange(256 * 5).reshape(256, 5).astype(np.int8)
+    writer = GraphWriter("a table")
+    a = writer.tensor("a", (1, len(ids)), "int32", (1.0,))
+    rows = writer.tensor("rows", table.shape, "int8", (0.1,), 0, table)
+    apart = writer.tensor("apart", (1, len(ids), 5), "int8", (0.1,))
+    shape = writer.tensor("shape", (2,), "int32", data=np.array([1, 5 * len(ids)]))
+    y = writer.tensor("y", (1, 5 * len(ids)), "int8", (0.1,))
+    writer.op("GATHER", [rows, a], [apart])
+    writer.op("RESHAPE", [apart, shape], [y])
+    assert differing(writer.finish([a], [y]), np.array([ids], np.int32)) == 0

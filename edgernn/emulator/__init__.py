@@ -9,15 +9,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgernn.emulator import activation, arithmetic
+from edgernn.emulator import activation, arithmetic, shape
 from edgernn.errors import ModelError
 from edgernn.graph import Graph, Op
 from edgernn.quant import QType
 
 Codes = NDArray[Any]
 
-OPS = ("ADD", "CAST", "FULLY_CONNECTED", "LOGISTIC", "MUL", "QUANTIZE", "RSQRT", "SOFTMAX", "SUB",
-       "TANH")
+OPS = ("ADD", "CAST", "FULLY_CONNECTED", "GATHER", "LOGISTIC", "MUL", "QUANTIZE", "RESHAPE",
+       "RSQRT", "SOFTMAX", "SUB", "TANH")
 """What it can do."""
 
 
@@ -73,9 +73,11 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
             op.name != "FULLY_CONNECTED" and op.options.get("activation", "NONE") != "NONE"):
         raise ModelError(f"the model has a {op.name} with fused {op.options['activation']}, which "
                          "the emulator does not know. Use another backend: --backend litert")
-    types = [_qtype(graph, i, op) for i in op.inputs[:1]]
-    y = _qtype(graph, op.outputs[0], op)
-    x = types[0]
+    x, y = _qtype(graph, op.inputs[0], op), _qtype(graph, op.outputs[0], op)
+    if op.name == "GATHER":
+        return shape.gather(graph.tensors[op.inputs[0]]), op.inputs[1:], op.outputs[0]
+    if op.name == "RESHAPE":
+        return shape.reshape(graph.tensors[op.outputs[0]]), op.inputs[:1], op.outputs[0]
     if op.name == "FULLY_CONNECTED":
         bias = graph.tensors[op.inputs[2]] if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
         return (arithmetic.fully_connected(x, graph.tensors[op.inputs[1]], bias, y,

@@ -1,10 +1,11 @@
-"""Frontends: what turns samples or sensor rows into the model's features."""
+"""Frontends: what turns samples, sensor rows or text into the model's features."""
 
 from edgernn.frontend.logmel import LogMel
 from edgernn.frontend.standardize import Standardize
-from edgernn.spec import FrontendSpec, LogMelSpec
+from edgernn.frontend.tokens import Tokens
+from edgernn.spec import FrontendSpec, LogMelSpec, TokenSpec
 
-Frontend = LogMel | Standardize
+Frontend = LogMel | Standardize | Tokens
 
 
 def make_frontend(spec: FrontendSpec) -> Frontend:
@@ -17,4 +18,6 @@ def make_frontend(spec: FrontendSpec) -> Frontend:
     """
     if isinstance(spec, LogMelSpec):
         return LogMel(spec)
+    if isinstance(spec, TokenSpec):
+        return Tokens(spec)
     return Standardize(spec)

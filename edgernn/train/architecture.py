@@ -22,15 +22,19 @@ class Layer:
     """One layer with weights (dropout and masking leave no trace in a step)."""
 
     kind: str
-    """gru, lstm, simple_rnn, dense or layer_norm."""
+    """One of `edgernn.train.blocks.BLOCKS`."""
     units: int
     """Outputs per frame."""
     activation: str = ""
-    """Of a dense layer: linear, relu, tanh or softmax; of a cell: tanh."""
+    """Of a dense layer: linear, relu or tanh; of the last: softmax, sigmoid or number."""
     reset_after: bool = True
     """GRU only: reset gate after the recurrent matmul (Keras 3 default, cuDNN) or before."""
     epsilon: float = 1e-3
     """LayerNorm only: added to the variance."""
+    residual: bool = False
+    """Whether its input is added to its output; they must be of one width."""
+    vocabulary: int = 0
+    """Embedding only: rows of its table, of which row 0 is padding's."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,7 @@ class Architecture:
     layers: tuple[Layer, ...]
     detector: DetectorSpec | None = None
     task: str = "classify"
-    """`classify`: a sequence's label is read on its last frame.  `spot`: labels pass by in
-    an endless stream, the first one means nothing was said."""
+    """What is asked: see `edgernn.spec.TASKS`."""
     format: int = FORMAT
 
     def to_json(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.train.cells.cell import Array
+from edgernn.train.blocks.ops import Array
 from edgernn.train.network import Network
 from edgernn.train.reference import FloatModel, FloatOps
 from edgernn.train.stepper import sequence_scores

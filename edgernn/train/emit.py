@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.quant import QType, quantize
-from edgernn.spec import LogMelSpec, StatePair
+from edgernn.spec import LogMelSpec, StatePair, TokenSpec
+from edgernn.train.blocks.block import State
+from edgernn.train.blocks.ops import Array, Precision
 from edgernn.train.calibrate import Ranges
-from edgernn.train.cells.cell import Array, Precision
 from edgernn.train.flatbuffer import GraphWriter
 from edgernn.train.network import Network
 from edgernn.train.profile import (
@@ -36,6 +37,8 @@ BIAS_ROOM = 2.0**30
 
 LOGMEL_INPUT = {"int8": QType("int8", 1 / 32), "int16": QType("int16", 1 / 1024)}
 """Log-mel codes are 1/1024 each; 1/32 is a shift away (`quant.shift_codes`)."""
+TOKEN = QType("int32", 1.0)
+"""A token is its own number."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,13 @@ class Value:
     index: int
     name: str
     q: QType
-    units: int
+    shape: tuple[int, ...]
+    """Without the batch of 1."""
+
+    @property
+    def units(self) -> int:
+        """Its last dimension."""
+        return self.shape[-1]
 
 
 class IntOps:
@@ -70,14 +79,26 @@ class IntOps:
                          "wide": "int16"}[precision]
 
     def dense(
-        self, name: str, x: Value, kernel: Array, bias: Array | None = None, relu: bool = False
+        self, name: str, x: Value, kernel: Array, bias: Array | None = None, relu: bool = False,
+        exact: bool = False,
     ) -> Value:
         """FULLY_CONNECTED, then a cast where what follows is wider than the matmul."""
+        if exact:
+            q = symmetric(*self._ranges[self._prefix + name], "int16")
+            return self._fully_connected(name, self._cast(x, "int16"), kernel, bias, q, relu)
         x = self._cast(x, self._profile.matmul)
         narrow = self._profile.matmul == "int8" and self._element == "int8"
         low, high = self._ranges[self._prefix + name]
         q = asymmetric(low, high) if narrow else symmetric(low, high, self._profile.matmul)
         return self._cast(self._fully_connected(name, x, kernel, bias, q, relu), self._element)
+
+    def gather(self, name: str, ids: Value, table: Array) -> Value:
+        """GATHER of int8 rows, then RESHAPE to lay them side by side."""
+        q = symmetric(float(table.min()), float(table.max()), "int8")
+        rows = self._constant("table", table, q)
+        found = self._call("GATHER", f"{name}_apart", [rows, ids], q,
+                           (*ids.shape, table.shape[1]))
+        return self._reshape(name, found, (ids.units * table.shape[1],))
 
     def add(self, name: str, a: Value, b: Value, limit: float = np.inf) -> Value:
         """ADD; the limit is in the calibrated ranges already."""
@@ -93,27 +114,24 @@ class IntOps:
 
     def sigmoid(self, name: str, x: Value) -> Value:
         """LOGISTIC."""
-        return self._call("LOGISTIC", name, [x], SIGMOID[self._element], x.units)
+        return self._call("LOGISTIC", name, [x], SIGMOID[self._element], x.shape)
 
     def tanh(self, name: str, x: Value) -> Value:
         """TANH."""
-        return self._call("TANH", name, [x], TANH[self._element], x.units)
+        return self._call("TANH", name, [x], TANH[self._element], x.shape)
 
     def softmax(self, name: str, x: Value) -> Value:
         """SOFTMAX."""
-        return self._call("SOFTMAX", name, [x], SOFTMAX[self._element], x.units, beta=1.0)
+        return self._call("SOFTMAX", name, [x], SOFTMAX[self._element], x.shape, beta=1.0)
 
     def mean(self, name: str, x: Value, offset: float = 0.0) -> Value:
         """A matmul with 1/n everywhere: no runtime averages int16 otherwise."""
-        x = self._cast(x, "int16")
         column = np.full((x.units, 1), 1 / x.units, np.float32)
-        bias = np.array([offset], np.float32)
-        q = symmetric(*self._ranges[self._prefix + name], "int16")
-        return self._fully_connected(name, x, column, bias, q, relu=False)
+        return self.dense(name, x, column, np.array([offset], np.float32), exact=True)
 
     def rsqrt(self, name: str, x: Value) -> Value:
         """RSQRT."""
-        return self._call("RSQRT", name, [x], self._range(name), x.units)
+        return self._call("RSQRT", name, [x], self._range(name), x.shape)
 
     def blend(self, name: str, z: Value, a: Value, b: Value) -> Value:
         """In int16 as b + z * (a - b); in int8 as z * a + (1 - z) * b.
@@ -123,14 +141,14 @@ class IntOps:
         """
         one_sided = QType("int16", 1 / 16384)
         if self._element == "int16":
-            gap = self._call("SUB", f"{name}_gap", [a, b], one_sided, a.units)
-            part = self._call("MUL", f"{name}_part", [z, gap], one_sided, a.units)
-            return self._call("ADD", name, [b, part], TANH["int16"], a.units)
-        ones = self._constant("one", np.ones(z.units), QType("int8", 1 / 127))
-        rest = self._call("SUB", f"{name}_rest", [ones, z], SIGMOID["int8"], z.units)
-        old = self._call("MUL", f"{name}_old", [z, a], TANH["int8"], a.units)
-        new = self._call("MUL", f"{name}_new", [rest, b], TANH["int8"], a.units)
-        return self._call("ADD", name, [old, new], TANH["int8"], a.units)
+            gap = self._call("SUB", f"{name}_gap", [a, b], one_sided, a.shape)
+            part = self._call("MUL", f"{name}_part", [z, gap], one_sided, a.shape)
+            return self._call("ADD", name, [b, part], TANH["int16"], a.shape)
+        ones = self._constant("one", np.ones((1, *z.shape)), QType("int8", 1 / 127))
+        rest = self._call("SUB", f"{name}_rest", [ones, z], SIGMOID["int8"], z.shape)
+        old = self._call("MUL", f"{name}_old", [z, a], TANH["int8"], a.shape)
+        new = self._call("MUL", f"{name}_new", [rest, b], TANH["int8"], a.shape)
+        return self._call("ADD", name, [old, new], TANH["int8"], a.shape)
 
     def _range(self, name: str) -> QType:
         """Type of an elementwise result, from its calibrated range."""
@@ -141,7 +159,8 @@ class IntOps:
 
     def _elementwise(self, op: str, name: str, a: Value, b: Value) -> Value:
         a, b = self._cast(a, self._element), self._cast(b, self._element)
-        return self._call(op, name, [a, b], self._range(name), max(a.units, b.units))
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        return self._call(op, name, [a, b], self._range(name), shape)
 
     def _fully_connected(self, name: str, x: Value, kernel: Array, bias: Array | None,
                          q: QType, relu: bool) -> Value:
@@ -157,7 +176,7 @@ class IntOps:
         codes = np.rint(offsets / (x.q.scale * scales)).astype(wide)
         inputs.append(self._writer.tensor(f"{stem}/bias", codes.shape, wide,
                                           scales=self._stored(scales * x.q.scale), data=codes))
-        value = self._value(name, q, outputs)
+        value = self._value(name, q, (outputs,))
         self.calls.append(("FULLY_CONNECTED", inputs, [value.index],
                            {"activation": "RELU" if relu else "NONE"}))
         return value
@@ -188,38 +207,46 @@ class IntOps:
             op, ratio = ("CAST", 1) if dtype == "int16" else ("QUANTIZE", 256)
             assert value.q.zero_point == 0, f"{value.name} is to be widened but not symmetric"
             q = QType(dtype, value.q.scale * ratio)
-            copy = Value(self._writer.tensor(f"{value.name}_{dtype}", (1, value.units), dtype,
-                                             scales=(q.scale,), zero_point=0),
-                         f"{value.name}_{dtype}", q, value.units)
+            name = f"{value.name}_{dtype}"
+            index = self._writer.tensor(name, (1, *value.shape), dtype, scales=(q.scale,))
+            copy = Value(index, name, q, value.shape)
             self.calls.append((op, [value.index], [copy.index], {}))
             self._converted[key] = copy
         return self._converted[key]
 
-    def _call(self, op: str, name: str, inputs: list[Value], q: QType, units: int,
+    def _reshape(self, name: str, value: Value, shape: tuple[int, ...]) -> Value:
+        """The same numbers in another shape."""
+        wanted = self._writer.tensor(f"{self._prefix}{name}_shape", (1 + len(shape),), "int32",
+                                     data=np.array((1, *shape)))
+        copy = self._value(name, value.q, shape)
+        self.calls.append(("RESHAPE", [value.index, wanted], [copy.index], {}))
+        return copy
+
+    def _call(self, op: str, name: str, inputs: list[Value], q: QType, shape: tuple[int, ...],
               **options: Any) -> Value:
         """Append one op; where it makes a state, in the state's own type."""
         state = self._states.get((self._prefix + name).removesuffix("_out"))
         if state is not None and name.endswith("_out") and state.dtype == q.dtype:
             q = state
         elif state is not None and name.endswith("_out"):
-            wide = self._call(op, f"{name}_wide", inputs, q, units, **options)
-            return self._call("QUANTIZE", name, [wide], state, units)
-        value = self._value(name, q, units)
+            wide = self._call(op, f"{name}_wide", inputs, q, shape, **options)
+            return self._call("QUANTIZE", name, [wide], state, shape)
+        value = self._value(name, q, shape)
         self.calls.append((op, [v.index for v in inputs], [value.index], options))
         return value
 
-    def _value(self, name: str, q: QType, units: int) -> Value:
+    def _value(self, name: str, q: QType, shape: tuple[int, ...]) -> Value:
         name = self._prefix + name
-        index = self._writer.tensor(name, (1, units), q.dtype, scales=(q.scale,),
+        index = self._writer.tensor(name, (1, *shape), q.dtype, scales=(q.scale,),
                                     zero_point=q.zero_point)
-        return Value(index, name, q, units)
+        return Value(index, name, q, shape)
 
     def _constant(self, name: str, real: NDArray[Any], q: QType) -> Value:
-        codes = quantize(real[None, :], q)
+        """`real` of any shape, its first dimension standing where others have the batch."""
         name = self._prefix + name
-        return Value(self._writer.tensor(name, codes.shape, q.dtype, scales=(q.scale,),
-                                         zero_point=q.zero_point, data=codes),
-                     name, q, codes.shape[1])
+        index = self._writer.tensor(name, real.shape, q.dtype, scales=(q.scale,),
+                                    zero_point=q.zero_point, data=quantize(real, q))
+        return Value(index, name, q, real.shape[1:])
 
 
 def emit(network: Network, ranges: Ranges, profile: Profile,
@@ -246,12 +273,13 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     """
     architecture = network.architecture
     writer = GraphWriter("edgernn step")
-    states = {name: _state_type(name, profile, ranges) for name in network.states}
+    states = {name: _state_type(name, state, profile, ranges)
+              for name, state in network.states.items()}
     ops = IntOps(writer, profile, ranges, states, per_channel)
     x_type = _input_type(network, profile, ranges)
-    x = ops._value("x", x_type, architecture.features)
-    before = {name: ops._value(f"{name}_in", states[name], units)
-              for name, units in network.states.items()}
+    x = ops._value("x", x_type, (architecture.features,))
+    before = {name: ops._value(f"{name}_in", states[name], state.shape)
+              for name, state in network.states.items()}
     scores, after = network.step(ops, x, before)
     for op, inputs, outputs, options in _scheduled(ops.calls):
         writer.op(op, inputs, outputs, **options)
@@ -260,13 +288,17 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     return data, tuple(StatePair(before[n].name, after[n].name) for n in before)
 
 
-def _state_type(name: str, profile: Profile, ranges: Ranges) -> QType:
-    if name.endswith("_h"):
+def _state_type(name: str, state: State, profile: Profile, ranges: Ranges) -> QType:
+    if state.kind == "unit":
         return TANH[profile.state]
+    if state.kind == "ring":
+        return symmetric(*ranges[f"{name}_out"], profile.matmul)
     return power_of_two(*ranges[f"{name}_out"])
 
 
 def _input_type(network: Network, profile: Profile, ranges: Ranges) -> QType:
+    if isinstance(network.architecture.frontend, TokenSpec):
+        return TOKEN
     if isinstance(network.architecture.frontend, LogMelSpec):
         return LOGMEL_INPUT[profile.matmul]
     return symmetric(*ranges["x"], profile.matmul)

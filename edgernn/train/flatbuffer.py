@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 # The lowest version of each op whose kernels take int8 and int16 as used here.
 VERSIONS = {"FULLY_CONNECTED": 4, "ADD": 2, "SUB": 2, "MUL": 2, "LOGISTIC": 2, "TANH": 2,
-            "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2}
+            "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2, "GATHER": 2, "RESHAPE": 1}
 OPTIONS = {"FULLY_CONNECTED": "FullyConnectedOptions", "ADD": "AddOptions", "SUB": "SubOptions",
            "MUL": "MulOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
-           "CAST": "CastOptions"}
+           "CAST": "CastOptions", "GATHER": "GatherOptions", "RESHAPE": "ReshapeOptions"}
 
 
 ALIGNMENT = 16

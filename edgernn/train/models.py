@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from edgernn.errors import ConfigError
 from edgernn.train.architecture import Layer
 from edgernn.train.batches import PADDING
+from edgernn.train.blocks import BLOCKS, CELLS
 from edgernn.train.config import TrainConfig
-
-NAMES = {"layer_norm": ("gamma", "beta"), "dense": ("kernel", "bias")}
-"""Weights of a layer in Keras's order, and as architecture.py names them."""
-RECURRENT_NAMES = ("kernel", "recurrent_kernel", "bias")
+from edgernn.train.network import prefix
 
 
 def import_keras() -> Any:
@@ -81,42 +79,35 @@ def layers(config: TrainConfig, labels: int, features: int) -> tuple[Layer, ...]
     return (*front, *recurrent, Layer("dense", labels, "softmax"))
 
 
-def build(config: TrainConfig, features: int, stack: tuple[Layer, ...]) -> Any:
+def build(config: TrainConfig, features: int, stack: tuple[Layer, ...], tokens: bool = False
+          ) -> Any:
     """A Keras model, not yet compiled, of the given layers.
 
-    Input: float32 (batch, frames, features), padded with `PADDING`.  Output: softmax
-    scores (batch, frames, labels).  A frame is masked only where all of it is `PADDING`,
-    a value no frontend can give, so a frame of zeros is as real as any other.
+    Input: float32 (batch, frames, features), padded with `PADDING`; or int32 tokens,
+    padded with 0.  Output: scores (batch, frames, labels).  A frame is masked only where
+    all of it is `PADDING`, a value no frontend can give, so a frame of zeros is as real as
+    any other.
     """
     keras = import_keras()
-    parts = [keras.Input((None, features)), keras.layers.Masking(PADDING)]
-    if config.input_noise:
-        parts.append(keras.layers.GaussianNoise(config.input_noise))
-    for layer in stack:
-        parts.append(_layer(keras, layer))
-        if config.dropout and layer.kind not in NAMES:
-            parts.append(keras.layers.Dropout(config.dropout))
-    return keras.Sequential(parts)
+    given = keras.Input((None, features), dtype="int32" if tokens else "float32")
+    x = given
+    if not tokens:
+        x = keras.layers.Masking(PADDING)(x)
+        if config.input_noise:
+            x = keras.layers.GaussianNoise(config.input_noise)(x)
+    for index, layer in enumerate(stack):
+        y = BLOCKS[layer.kind].keras(keras, layer, prefix(index, layer).rstrip("_"))(x)
+        x = keras.layers.Add()([x, y]) if layer.residual else y
+        if config.dropout and (layer.kind in CELLS or layer.kind == "embedding"):
+            x = keras.layers.Dropout(config.dropout)(x)
+    return keras.Model(given, x)
 
 
 def arrays(model: Any, stack: tuple[Layer, ...]) -> dict[str, NDArray[np.float32]]:
     """Weights of a model that `build` made, named as weights.npz holds them."""
-    weighted = [layer for layer in model.layers if layer.weights and
-                not layer.__class__.__name__.endswith(("Noise", "Dropout"))]
-    return {f"{index}/{name}": value
-            for index, (layer, own) in enumerate(zip(stack, weighted, strict=True))
-            for name, value in zip(NAMES.get(layer.kind, RECURRENT_NAMES), own.get_weights(),
-                                   strict=True)}
-
-
-def _layer(keras: Any, layer: Layer) -> Any:
-    if layer.kind == "dense":
-        return keras.layers.Dense(layer.units, activation=layer.activation)
-    if layer.kind == "layer_norm":
-        return keras.layers.LayerNormalization(epsilon=layer.epsilon)
-    common = {"return_sequences": True, "recurrent_initializer": "orthogonal"}
-    if layer.kind == "gru":
-        return keras.layers.GRU(layer.units, reset_after=layer.reset_after, **common)
-    if layer.kind == "lstm":
-        return keras.layers.LSTM(layer.units, unit_forget_bias=True, **common)
-    return keras.layers.SimpleRNN(layer.units, **common)
+    found: dict[str, NDArray[np.float32]] = {}
+    for index, layer in enumerate(stack):
+        weights = model.get_layer(prefix(index, layer).rstrip("_")).get_weights()
+        names = BLOCKS[layer.kind].arrays(layer)
+        found |= {f"{index}/{name}": value for name, value in zip(names, weights, strict=True)}
+    return found

@@ -17,8 +17,8 @@ from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
 from edgernn.train.accuracy import accuracy
+from edgernn.train.blocks.ops import Array
 from edgernn.train.calibrate import calibrate
-from edgernn.train.cells.cell import Array
 from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
@@ -111,6 +111,7 @@ def quantize_run(
     spec = ModelSpec(
         labels=network.architecture.labels, frontend=network.architecture.frontend, states=pairs,
         model_sha256=hashlib.sha256(flatbuffer).hexdigest(), profile=profile,
+        task=network.architecture.task,
         detector=network.architecture.detector, provenance=_provenance(run, command),
         metrics={f"{split}_{kind}_{name}": round(value, 5)
                  for kind, values in (("float", float_accuracy), (profile, int8_accuracy))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.train.architecture import Architecture
-from edgernn.train.cells.cell import Array, Precision
+from edgernn.train.blocks.ops import Array, Precision
 from edgernn.train.network import Network
 from edgernn.train.stepper import States, drive
 
@@ -26,11 +26,16 @@ class FloatOps:
         return value
 
     def dense(
-        self, name: str, x: Array, kernel: Array, bias: Array | None = None, relu: bool = False
+        self, name: str, x: Array, kernel: Array, bias: Array | None = None, relu: bool = False,
+        exact: bool = False,
     ) -> Array:
         """See `Ops.dense`."""
         y = x @ kernel if bias is None else x @ kernel + bias
         return self.keep(name, np.maximum(y, 0) if relu else y)
+
+    def gather(self, name: str, ids: Array, table: Array) -> Array:
+        """See `Ops.gather`."""
+        return self.keep(name, table[ids.astype(np.int64)].reshape(len(ids), -1))
 
     def add(self, name: str, a: Array, b: Array, limit: float = np.inf) -> Array:
         """See `Ops.add`."""
@@ -85,8 +90,8 @@ class FloatModel:
 
     def initial(self, streams: int) -> States:
         """Zeros: see `Stepper.initial`."""
-        return {name: np.zeros((streams, units), np.float32)
-                for name, units in self.network.states.items()}
+        return {name: np.zeros((streams, *state.shape), np.float32)
+                for name, state in self.network.states.items()}
 
     def step(self, x: Array, states: States) -> tuple[Array, States]:
         """See `Stepper.step`; x has shape (streams, features)."""

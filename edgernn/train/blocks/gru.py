@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 
 from edgernn.train.architecture import Layer
-from edgernn.train.cells.cell import SIGMOID_LIMIT, TANH_LIMIT, Ops, Precision, Weights
+from edgernn.train.blocks.cell import RECURRENT, Cell
+from edgernn.train.blocks.ops import SIGMOID_LIMIT, TANH_LIMIT, Ops, Weights
 
 
-class Gru:
+class Gru(Cell):
     """The GRU cell; see the module's equations."""
 
     kind = "gru"
-    states: tuple[str, ...] = ("h",)
-    precision: Precision = "gates"
 
-    def gates(self, layer: Layer, weights: Weights) -> Weights:
-        """Keras keeps gates side by side in the order z, r, h; see `Cell.gates`."""
+    def split(self, layer: Layer, weights: Weights) -> Weights:
+        """Keras keeps gates side by side in the order z, r, h."""
         kz, kr, kh = np.split(weights["kernel"], 3, axis=1)
         rz, rr, rh = np.split(weights["recurrent_kernel"], 3, axis=1)
         # With reset_after the bias has two rows: for x K and for h R.  z and r only
@@ -35,8 +34,9 @@ class Gru:
              "bh": np.split(bias[0], 3)[2]}
         return w | {"bhr": np.split(bias[1], 3)[2]} if layer.reset_after else w
 
-    def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any], w: Weights) -> dict[str, Any]:
-        """See `Cell.step`."""
+    def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any], w: Weights, layer: Layer
+             ) -> tuple[Any, dict[str, Any]]:
+        """See `Block.step`."""
         h = states["h"]
         z = ops.sigmoid("z", ops.add("z_pre", ops.dense("z_x", x, w["kz"], w["bz"]),
                                      ops.dense("z_h", h, w["rz"]), SIGMOID_LIMIT))
@@ -47,4 +47,12 @@ class Gru:
         else:
             past = ops.dense("past", ops.mul("r_h_kept", r, h), w["rh"])
         pre = ops.add("new_pre", ops.dense("new_x", x, w["kh"], w["bh"]), past, TANH_LIMIT)
-        return {"h": ops.blend("h_out", z, h, ops.tanh("new", pre))}
+        h = ops.blend("h_out", z, h, ops.tanh("new", pre))
+        return h, {"h": h}
+
+    def keras(self, keras: Any, layer: Layer, name: str) -> Any:
+        """See `Block.keras`."""
+        return keras.layers.GRU(layer.units, reset_after=layer.reset_after, name=name, **RECURRENT)
+
+
+BLOCK = Gru()

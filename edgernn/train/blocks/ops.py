@@ -1,12 +1,10 @@
-"""What a cell is, and the operations it may be written in."""
+"""The operations that blocks are written in."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from edgernn.train.architecture import Layer
 
 Array = NDArray[np.float32]
 Weights = Mapping[str, Array]
@@ -27,9 +25,16 @@ class Ops(Protocol[V]):
         """Begin a layer: prefix the names that follow, and say how exact it must be."""
 
     def dense(
-        self, name: str, x: V, kernel: Array, bias: Array | None = None, relu: bool = False
+        self, name: str, x: V, kernel: Array, bias: Array | None = None, relu: bool = False,
+        exact: bool = False,
     ) -> V:
-        """``x @ kernel + bias``, negatives to 0 if `relu`; kernel has shape (inputs, outputs)."""
+        """``x @ kernel + bias``, negatives to 0 if `relu`; kernel has shape (inputs, outputs).
+
+        If `exact`, from int16 to int16 in every profile.
+        """
+
+    def gather(self, name: str, ids: V, table: Array) -> V:
+        """Rows of `table` (rows, units) side by side: (batch, n) ids to (batch, n * units)."""
 
     def add(self, name: str, a: V, b: V, limit: float = np.inf) -> V:
         """``a + b``, of which nobody can tell values beyond ±`limit` apart.
@@ -65,29 +70,3 @@ class Ops(Protocol[V]):
 
 SIGMOID_LIMIT = 8.0
 TANH_LIMIT = 4.0
-
-
-class Cell(Protocol):
-    """One kind of recurrent cell."""
-
-    kind: str
-    """Its name in architecture.json."""
-    states: tuple[str, ...]
-    """Names of its states.  The first is also its output, and lies in [-1, 1]."""
-    precision: Precision
-    """`gates`, or `wide` if its gates must be int16 even in profile `int8`."""
-
-    def gates(self, layer: Layer, weights: Weights) -> Weights:
-        """Split Keras's arrays into one matrix per gate, named for `step`.
-
-        Raises
-        ------
-        QuantizeError
-            If `layer` asks for a variant the cell does not have.
-        """
-
-    def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any], w: Weights) -> dict[str, Any]:
-        """New states from a frame `x` and the states before it, by name.
-
-        The operation that makes state `s` is named ``s_out``.
-        """
