@@ -83,7 +83,7 @@ def main(data: Path, work: Path, out: Path | None, fold: int | None, pool: int, 
             config = dataclasses.replace(CONFIG, scenes=scenes, epochs=epochs, seed=seed)
             train(data, run, speakers, readers, pool, config, spoken, processes)
         report = quantize_run(run, out, "int8x16", command=_command())
-        say(model=str(out), bytes=report.bytes, reject_and_words=report.int8_accuracy)
+        say(model=str(out), bytes=report.bytes, reject_and_words=report.integers)
         finish(data, run, out, fold, speakers, readers)
     measured = Measured.of(json.loads((run / "spotting.json").read_text()))
     folds = [json.loads((fold_run / "spotting.json").read_text())

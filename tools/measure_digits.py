@@ -31,8 +31,8 @@ def measure(data: Path, out: Path, speaker: str, seed: int) -> dict[str, float]:
     accuracies = {}
     for profile in ("int8x16", "int8"):
         report = quantize_run(run, out / f"{speaker}-{profile}.tflite", profile)
-        accuracies |= {f"float_{k}": v for k, v in report.float_accuracy.items()}
-        accuracies |= {f"{profile}_{k}": v for k, v in report.int8_accuracy.items()}
+        accuracies |= {f"float_{k}": v for k, v in report.floats.items()}
+        accuracies |= {f"{profile}_{k}": v for k, v in report.integers.items()}
     return accuracies
 
 

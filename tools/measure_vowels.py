@@ -29,8 +29,8 @@ def measure(data: Path, out: Path, cell: str, seed: int) -> None:
         report = quantize_run(run, out / f"{cell}-{seed}-{profile}.tflite", profile)
         print(json.dumps({
             "cell": cell, "seed": seed, "profile": profile, "sequences": report.sequences,
-            **{f"float_{k}": round(v, 4) for k, v in report.float_accuracy.items()},
-            **{f"{profile}_{k}": round(v, 4) for k, v in report.int8_accuracy.items()},
+            **{f"float_{k}": round(v, 4) for k, v in report.floats.items()},
+            **{f"{profile}_{k}": round(v, 4) for k, v in report.integers.items()},
             "bytes": report.bytes}), flush=True)
 
 

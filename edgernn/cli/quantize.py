@@ -45,8 +45,8 @@ def command(run: Path, out: Path, profile: str, weights: str) -> None:
     print(json.dumps({
         "model": str(report.path), "profile": profile, "bytes": report.bytes,
         "ops": dict(report.ops), "state_bytes": report.state_bytes, "split": report.split,
-        "sequences": report.sequences, "float": report.float_accuracy,
-        profile: report.int8_accuracy,
+        "sequences": report.sequences, "metric": report.metric.name,
+        "float": report.floats, profile: report.integers,
         "worst_tensors": [dataclasses.asdict(error) for error in report.worst]}), flush=True)
 
 
@@ -59,11 +59,12 @@ def _print_table(console: Any, report: Any) -> None:
                   + ", ".join(f"{n} {op}" for op, n in report.ops.most_common()))
     table.add_row("state", f"{report.state_bytes} bytes per stream")
     table.add_section()
-    header = f"accuracy, {report.sequences} {report.split} sequences"
+    header = f"{report.metric.name}, {report.sequences} {report.split} sequences"
     table.add_row(header, "float    integer")
     for name, meaning in (("reset", "state reset for each"), ("carry", "state carried over")):
-        table.add_row(f"  {meaning}", f"{report.float_accuracy[name]:7.2%}  "
-                                      f"{report.int8_accuracy[name]:7.2%}")
+        shown = (format(found[name], report.metric.form).rjust(7)
+                 for found in (report.floats, report.integers))
+        table.add_row(f"  {meaning}", "  ".join(shown))
     table.add_section()
     table.add_row("farthest from float", "rms error    share of the float tensor's rms")
     for error in report.worst:

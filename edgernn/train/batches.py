@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,11 @@ PADDING = -1e9
 class Lesson:
     """One stretch of frames to learn from, the state reset at its start only."""
 
-    features: NDArray[np.float32]
-    """Shape (frames, features)."""
-    targets: NDArray[np.int64]
-    """Index of the right label on each frame, shape (frames,)."""
+    features: NDArray[Any]
+    """float32 features or int32 tokens, shape (frames, features)."""
+    targets: NDArray[Any]
+    """Index of the right label on each frame, int64, shape (frames,); or the right numbers,
+    float32, shape (frames, k)."""
     weights: NDArray[np.float32]
     """What each frame counts, shape (frames,); 0 where no label is right or wrong."""
 
@@ -26,10 +28,10 @@ class Lesson:
 class Batch:
     """Lessons side by side, padded to the longest."""
 
-    features: NDArray[np.float32]
-    """Shape (batch, frames, features), `PADDING` after a lesson's end."""
-    targets: NDArray[np.int64]
-    """Shape (batch, frames)."""
+    features: NDArray[Any]
+    """Shape (batch, frames, features), after a lesson's end `PADDING`, or 0 for tokens."""
+    targets: NDArray[Any]
+    """Shape (batch, frames) or (batch, frames, k)."""
     weights: NDArray[np.float32]
     """Shape (batch, frames), 0 after a lesson's end."""
     lengths: NDArray[np.int64]
@@ -40,9 +42,11 @@ def pad(lessons: Sequence[Lesson]) -> Batch:
     """Lay one or more lessons side by side."""
     lengths = np.array([len(lesson.targets) for lesson in lessons], np.int64)
     frames = int(lengths.max())
-    width = lessons[0].features.shape[1]
-    features = np.full((len(lessons), frames, width), PADDING, np.float32)
-    targets = np.zeros((len(lessons), frames), np.int64)
+    first = lessons[0]
+    tokens = first.features.dtype.kind == "i"
+    features = np.full((len(lessons), frames, first.features.shape[1]),
+                       0 if tokens else PADDING, first.features.dtype)
+    targets = np.zeros((len(lessons), frames, *first.targets.shape[1:]), first.targets.dtype)
     weights = np.zeros((len(lessons), frames), np.float32)
     for row, (lesson, length) in enumerate(zip(lessons, lengths, strict=True)):
         features[row, :length] = lesson.features

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.errors import ConfigError
+from edgernn.frontend.tokens import UNITS
+from edgernn.spec import TASKS
+from edgernn.train.blocks import CELLS
 
 Range = tuple[float, float]
 """Lowest and highest value; one between them is drawn each time."""
@@ -25,13 +28,13 @@ class TrainConfig:
     """One training run.  Each field's `metadata` has its help text, with the unit."""
 
     task: str = _setting(
-        "classify", "classify: a sequence has one label, read on its last frame. "
-        "spot: keywords pass by in endless audio.", choices=("classify", "spot"))
+        "classify", "; ".join(f"{name}: {about}" for name, about in TASKS.items()) + ".",
+        choices=tuple(TASKS))
     keywords: tuple[str, ...] = _setting(
         (), "Spot only: the labels to listen for, separated by commas; all others count as "
         "nothing said. Empty: every label.")
 
-    cell: str = _setting("gru", "Recurrent cell.", choices=("gru", "lstm", "simple_rnn"))
+    cell: str = _setting("gru", "Recurrent cell.", choices=tuple(CELLS))
     units: int = _setting(64, "Width of each recurrent layer, and of its state.", 1, 1024)
     layers: int = _setting(1, "Recurrent layers.", 1, 3)
     reset_after: bool = _setting(
@@ -60,6 +63,17 @@ class TrainConfig:
         4, "Classify: up to so many sequences follow one another without a reset, so that the "
         "model learns with its state already full. 1: always from reset.", 1, 100)
     seed: int = _setting(0, "Of everything drawn at random.", 0)
+
+    unit: str = _setting("character", "Text: what a token is.", choices=UNITS)
+    ngrams: int = _setting(
+        1, "Text: tokens a frame; the second is the pair of units that ends there, the third the "
+        "three, and so on.", 1, 8)
+    buckets: int = _setting(
+        4096, "Text: numbers that all runs of two units share, by hash; as many for three.", 1)
+    least_count: int = _setting(
+        3, "Text: a unit that is rarer than this in training data is unknown.", 1)
+    embedding: int = _setting(16, "Text: numbers that a token is turned into.", 1, 1024)
+    token_dropout: float = _setting(0.3, "Text: share of tokens forgotten in training.", 0, 0.95)
 
     sample_rate_hz: int = _setting(16000, "Audio: sample rate of the model, hertz.", 8000, 48000)
     window_ms: int = _setting(30, "Audio: length of a frame's window, milliseconds.", 1)

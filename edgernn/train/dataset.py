@@ -1,4 +1,4 @@
-"""Recordings and sensor sequences with their labels, speakers and splits."""
+"""Recordings, sensor sequences and texts with their labels, speakers and splits."""
 
 import re
 from collections import Counter
@@ -68,7 +68,24 @@ class SensorSet:
     skipped: tuple[Skipped, ...] = field(default=())
 
 
-DataSet = AudioSet | SensorSet
+@dataclass(frozen=True)
+class TextSet:
+    """Labelled texts."""
+
+    labels: tuple[str, ...]
+    """Sorted; of whole texts, or of their units if there are tags."""
+    texts: tuple[str | tuple[str, ...], ...]
+    """As text, or cut into units already."""
+    codes: NDArray[np.int64]
+    """Index of each text's label, shape (texts,); 0 where units have tags."""
+    split: NDArray[np.str_]
+    """`train`, `validation` or `test` for each text, shape (texts,)."""
+    tags: tuple[NDArray[np.int64], ...] = ()
+    """Index of the label of each unit, one array per text, shape (units,); or none at all."""
+    skipped: tuple[Skipped, ...] = field(default=())
+
+
+DataSet = AudioSet | SensorSet | TextSet
 
 
 def check_labels(labels: Iterable[str], where: Path) -> tuple[str, ...]:

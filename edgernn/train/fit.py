@@ -7,8 +7,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,19 @@ from edgernn.frontend import make_frontend
 from edgernn.frontend.logmel import LogMel
 from edgernn.frontend.standardize import Standardize
 from edgernn.frontend.standardize import fit as standardize
-from edgernn.spec import DetectorSpec, FrontendSpec, LogMelSpec
+from edgernn.frontend.tokens import Tokens
+from edgernn.spec import DetectorSpec, FrontendSpec, LogMelSpec, StandardizeSpec, TokenSpec
 from edgernn.train import models
-from edgernn.train.accuracy import accuracy
 from edgernn.train.architecture import Architecture
 from edgernn.train.batches import batches
 from edgernn.train.config import TrainConfig
-from edgernn.train.dataset import AudioSet, DataSet, Samples, SensorSet
-from edgernn.train.lessons import OTHER, ClipTeacher, SceneTeacher, SensorTeacher, Teacher, rows_of
+from edgernn.train.dataset import AudioSet, DataSet, Samples, SensorSet, TextSet
+from edgernn.train.lessons import OTHER, ClipTeacher, RowTeacher, SceneTeacher, Teacher, rows_of
+from edgernn.train.losses import loss
+from edgernn.train.measure import METRICS, measure
 from edgernn.train.reference import FloatModel
-from edgernn.train.sequences import Sequences
+from edgernn.train.sequences import Sequences, joined
+from edgernn.train.stepper import sequence_scores
 
 CALIBRATION_SEQUENCES = 2000
 """Training sequences kept in sequences.npz, to calibrate on."""
@@ -44,7 +48,7 @@ class Epoch:
     loss: float
     """Mean cross-entropy per unit of weight, nats."""
     reset: float
-    """Validation accuracy with the state reset for each sequence, 0 to 1; NaN without one."""
+    """The task's metric on validation data, the state reset for each sequence; NaN without."""
     carry: float
     """The same with the state carried over from sequence to sequence."""
     seconds: float
@@ -63,6 +67,10 @@ class Material:
     teacher: Teacher
     held_out: Sequences
     """Validation and test sequences as frontend rows."""
+    vocabulary: int = 0
+    """Tokens there are, if rows are tokens."""
+    units: tuple[float, float] = (0.0, 1.0)
+    """Mean and standard deviation of the numbers asked for."""
 
 
 def fit(
@@ -120,7 +128,7 @@ def _fit(
     config: TrainConfig, material: Material, folder: Path, progress: Progress
 ) -> dict[str, float]:
     features = make_frontend(material.frontend).width
-    stack = models.layers(config, len(material.labels), features)
+    stack = models.layers(config, len(material.labels), features, material.vocabulary)
     architecture = Architecture(features, material.labels, material.frontend, stack,
                                 _detector(config, material.labels), config.task)
     model, history, best = _learn(config, material, architecture, progress)
@@ -135,8 +143,8 @@ def _fit(
     model.save(folder / "model.keras")
     with (folder / "weights.npz").open("wb") as file:
         np.savez(file, **weights)  # type: ignore[arg-type]  # keys are layer/array
-    _joined(material.teacher.calibration(CALIBRATION_SEQUENCES),
-            material.held_out).save(folder / "sequences.npz")
+    joined(material.teacher.calibration(CALIBRATION_SEQUENCES),
+           material.held_out).save(folder / "sequences.npz")
     return metrics
 
 
@@ -152,8 +160,8 @@ def prepare(
     DataError
         If the data marks nothing for training, or nothing for validation that is needed.
     """
-    split = data.sequences.split if isinstance(data, SensorSet) else \
-        np.array([r.split for r in data.recordings])
+    split = np.array([r.split for r in data.recordings]) if isinstance(data, AudioSet) else \
+        data.sequences.split if isinstance(data, SensorSet) else data.split
     if "train" not in split:
         raise DataError(f"all {len(split)} sequences are held out; some marked train were needed. "
                         "Mark them in the data's split column")
@@ -164,6 +172,8 @@ def prepare(
         split = np.where(split == "validation", "train", split)
     if isinstance(data, SensorSet):
         return _sensor(config, data, split)
+    if isinstance(data, TextSet):
+        return _text(config, data, split)
     return _audio(config, data, split, negatives)
 
 
@@ -171,12 +181,103 @@ def _sensor(config: TrainConfig, data: SensorSet, split: NDArray[np.str_]) -> Ma
     if config.task == "spot":
         raise ConfigError("task is spot, and the data holds sensor sequences; recordings were "
                           "needed. Use --task classify")
-    own = data.sequences
-    spec = standardize(own.where(split == "train").rows, data.columns, data.rate_hz)
+    own = replace(data.sequences, split=split.astype("U10"))
+    labels = data.labels
+    if config.task == "next":
+        labels, spec = _columns(data), StandardizeSpec((0.0,) * own.rows.shape[1],
+                                                       (1.0,) * own.rows.shape[1],
+                                                       data.columns, data.rate_hz)
+        own = replace(own, targets=_following(own))
+    else:
+        spec = standardize(own.of_split("train").rows, data.columns, data.rate_hz)
+        _check_targets(config.task, own.targets)
     frontend = Standardize(spec)
-    every = Sequences(frontend.whole(own.rows), own.lengths, own.labels, split.astype("U10"))
-    teacher = SensorTeacher(config, frontend, every.of_split("train"))
-    return Material(data.labels, spec, teacher, every.where(split != "train"))
+    every = replace(own, rows=frontend.whole(own.rows))
+    train = every.of_split("train")
+    units = (0.0, 1.0)
+    if config.task == "regress":
+        assert train.targets is not None
+        units = float(np.nanmean(train.targets)), float(np.nanstd(train.targets)) or 1.0
+    return Material(labels, spec, RowTeacher(config, frontend, train),
+                    every.where(split != "train"), units=units)
+
+
+TARGETS = {"label": "a label on every row", "regress": "a number on every row"}
+
+
+def _check_targets(task: str, targets: NDArray[Any] | None) -> None:
+    """Whether the data says what the task asks.
+
+    Raises
+    ------
+    ConfigError
+    """
+    has = "classify" if targets is None else "label" if targets.ndim == 1 else "regress"
+    if has != task:
+        raise ConfigError(f"task is {task}, which needs {TARGETS.get(task, 'a label per sequence')}"
+                          f"; the data has {TARGETS.get(has, 'a label per sequence')}. "
+                          f"Use --task {has}, or add what is missing")
+
+
+def _columns(data: SensorSet) -> tuple[str, ...]:
+    """Names of what a next frame may have in it.
+
+    Raises
+    ------
+    DataError
+        If rows are anything but zeros and ones.
+    """
+    rows = data.sequences.rows
+    if not np.isin(rows, (0, 1)).all():
+        bad = rows[~np.isin(rows, (0, 1))][0]
+        raise DataError(f"task is next, and a row holds {bad:g}; rows of zeros and ones were "
+                        "needed, such as which notes sound. Use --task regress for numbers")
+    return data.columns or tuple(f"column{i}" for i in range(rows.shape[1]))
+
+
+def _following(sequences: Sequences) -> NDArray[np.float32]:
+    """The row after each row; NaN after a sequence's last."""
+    targets = np.full(sequences.rows.shape, np.nan, np.float32)
+    targets[:-1] = sequences.rows[1:]
+    targets[sequences.ends - 1] = np.nan
+    return targets
+
+
+def _text(config: TrainConfig, data: TextSet, split: NDArray[np.str_]) -> Material:
+    if config.task not in ("classify", "label", "next"):
+        raise ConfigError(f"task is {config.task}, and the data holds texts; classify, label or "
+                          "next was needed")
+    train = [text for text, part in zip(data.texts, split, strict=True) if part == "train"]
+    spec = vocabulary(config, train)
+    frontend = Tokens(spec)
+    rows = [frontend.whole(text) for text in data.texts]
+    lengths = np.array([len(r) for r in rows], np.int64)
+    labels, targets = data.labels, None
+    if config.task == "next":
+        labels = (END, "unknown", *spec.vocabulary)
+        targets = np.concatenate([np.append(r[1:, 0], 0) for r in rows]).astype(np.int64)
+    else:
+        _check_targets(config.task, data.tags[0] if data.tags else None)
+        targets = np.concatenate(data.tags) if data.tags else None
+    every = Sequences(np.concatenate(rows), lengths, data.codes, split.astype("U10"), targets)
+    every = every.where(lengths > 0)
+    return Material(labels, spec, RowTeacher(config, frontend, every.of_split("train")),
+                    every.where(every.split != "train"), frontend.vocabulary)
+
+
+END = "end"
+"""Label 0 of a model of texts that says what comes next: nothing."""
+
+
+def vocabulary(config: TrainConfig, texts: Iterable[str | tuple[str, ...]]) -> TokenSpec:
+    """The frontend whose vocabulary are the units that come often enough, commonest first."""
+    bare = Tokens(TokenSpec((), config.unit))
+    counts = Counter(unit for text in texts
+                     for unit in (bare.split(text) if isinstance(text, str) else text))
+    known = sorted((u for u, n in counts.items() if n >= config.least_count),
+                   key=lambda u: (-counts[u], u))
+    return TokenSpec(tuple(known), config.unit, config.ngrams,
+                     config.buckets if config.ngrams > 1 else 0)
 
 
 def _audio(
@@ -221,11 +322,13 @@ def _labels(config: TrainConfig, data: AudioSet) -> tuple[str, ...]:
     return (OTHER, *(config.keywords or (label for label in data.labels if label != OTHER)))
 
 
-def _detector(config: TrainConfig, labels: tuple[str, ...]) -> DetectorSpec:
+def _detector(config: TrainConfig, labels: tuple[str, ...]) -> DetectorSpec | None:
     """Every label fires at 0.5, but the one that means nothing was said.
 
     A classifier's scores are smoothed over as long as its labels were taught for.
     """
+    if config.task in ("regress", "next"):
+        return None
     thresholds = {label: 0.5 for label in labels[config.task == "spot":]}
     if config.task == "classify" and config.answer_ms:
         return DetectorSpec(thresholds, smoothing_ms=config.answer_ms)
@@ -243,27 +346,27 @@ def _learn(
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    model = models.build(config, architecture.features, architecture.layers)
+    model = models.build(config, architecture.features, architecture.layers, material.units)
     lessons = material.teacher.lessons(rng)
     updates = config.epochs * -(-len(lessons) // config.batch)
     rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, updates, alpha=0.05)
     model.compile(keras.optimizers.Adam(rate, 0.9, 0.999, clipnorm=config.clipnorm),
-                  keras.losses.SparseCategoricalCrossentropy(reduction="sum"))
+                  loss(keras, config.task, bool(material.vocabulary), material.units[1]))
     validation = material.held_out.of_split("validation")
     history: list[Epoch] = []
     best, best_weights = None, model.get_weights()
-    best_key = (-1.0, 0.0)
+    best_key = (-np.inf, 0.0)
     average = Average(config.average, model.get_weights())
     began = time.monotonic()
     for number in range(1, config.epochs + 1):
-        loss = _epoch(model, lessons, config.batch, rng, average)
+        mean_loss = _epoch(model, lessons, config.batch, rng, average)
         latest = model.get_weights()
         model.set_weights(average.weights)
         found, key = {"reset": np.nan, "carry": np.nan}, (float(number), 0.0)
         if config.early_stopping:
             found, key = _streaming(architecture, models.arrays(model, architecture.layers),
                                     validation)
-        history.append(Epoch(number, loss, found["reset"], found["carry"],
+        history.append(Epoch(number, mean_loss, found["reset"], found["carry"],
                              time.monotonic() - began))
         progress(history[-1])
         if best is None or key > best_key:
@@ -315,17 +418,17 @@ def _epoch(model: Any, lessons: list[Any], size: int, rng: np.random.Generator,
 def _streaming(
     architecture: Architecture, weights: Arrays, validation: Sequences,
 ) -> tuple[dict[str, float], tuple[float, float]]:
-    """Validation accuracies, and what they are compared by: the higher the better."""
+    """The task's metric on validation data, and what epochs are compared by: higher is better."""
     frontend = make_frontend(architecture.frontend)
     step = FloatModel.build(architecture, weights)
     rows = [frontend.features(r) for r in validation]
-    found = accuracy(architecture, step, rows, validation.labels)
-    longest = int(validation.lengths.max())
-    padded = np.zeros((len(rows), longest, architecture.features), np.float32)
-    for target, row in zip(padded, rows, strict=True):
-        target[:len(row)] = row
-    right = step.run(padded, validation.lengths)[np.arange(len(rows)), -1, validation.labels]
-    return found, ((found["reset"] + found["carry"]) / 2, float(np.log(right + 1e-9).mean()))
+    found = measure(architecture, step, rows, validation)
+    sign = 1 if METRICS[architecture.task].higher_is_better else -1
+    mean = sign * (found["reset"] + found["carry"]) / 2
+    if validation.targets is not None:
+        return found, (mean, 0.0)
+    right = sequence_scores(step, rows, carry=False)[np.arange(len(rows)), validation.labels]
+    return found, (mean, float(np.log(right + 1e-9).mean()))
 
 
 def _measure(
@@ -337,15 +440,9 @@ def _measure(
     for split in ("validation", "test"):
         chosen = material.held_out.of_split(split)
         if len(chosen):
-            found = accuracy(architecture, step, [frontend.features(r) for r in chosen],
-                             chosen.labels)
+            found = measure(architecture, step, [frontend.features(r) for r in chosen], chosen)
             metrics |= {f"{split}_float_{name}": value for name, value in found.items()}
     return metrics
-
-
-def _joined(first: Sequences, second: Sequences) -> Sequences:
-    return Sequences(*(np.concatenate([getattr(first, name), getattr(second, name)])
-                       for name in ("rows", "lengths", "labels", "split")))
 
 
 def _write_history(path: Path, history: list[Epoch]) -> None:

@@ -6,13 +6,14 @@ state that something else left.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.frontend.logmel import LogMel
 from edgernn.frontend.standardize import Standardize
+from edgernn.frontend.tokens import Tokens
 from edgernn.train import augment
 from edgernn.train.batches import Lesson
 from edgernn.train.config import TrainConfig
@@ -45,29 +46,41 @@ def runs(count: int, join: int, rng: np.random.Generator) -> list[NDArray[np.int
 
 
 @dataclass(frozen=True)
-class SensorTeacher:
-    """Sequences of sensor rows, joined; each counts on its last frame only."""
+class RowTeacher:
+    """Sequences of sensor rows or tokens, joined; each counts on its last frame, or on all."""
 
     config: TrainConfig
-    frontend: Standardize
+    frontend: Standardize | Tokens
     sequences: Sequences
-    """Standardized rows of the training split."""
+    """The frontend's rows of the training split."""
 
     def lessons(self, rng: np.random.Generator) -> list[Lesson]:
         """See `Teacher.lessons`."""
         made = []
         for run in runs(len(self.sequences), self.config.join, rng):
             part = self.sequences.where(run)
-            last = part.ends - 1
-            targets = np.zeros(len(part.rows), np.int64)
-            weights = np.zeros(len(part.rows), np.float32)
-            targets[last], weights[last] = part.labels, 1.0
+            targets, weights = asked(part)
             made.append(Lesson(self.frontend.features(part.rows), targets, weights))
         return made
 
     def calibration(self, most: int) -> Sequences:
         """See `Teacher.calibration`."""
         return self.sequences.where(np.arange(min(most, len(self.sequences))))
+
+
+def asked(sequences: Sequences) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """What is right on every row, and what each row counts."""
+    if sequences.targets is None:
+        last = sequences.ends - 1
+        targets = np.zeros(len(sequences.rows), np.int64)
+        weights = np.zeros(len(sequences.rows), np.float32)
+        targets[last], weights[last] = sequences.labels, 1.0
+        return targets, weights
+    if sequences.targets.ndim == 1:
+        counts = sequences.targets >= 0
+        return np.maximum(sequences.targets, 0), counts.astype(np.float32)
+    counts = ~np.isnan(sequences.targets[:, 0])
+    return np.nan_to_num(sequences.targets), counts.astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from edgernn.errors import ConfigError
 from edgernn.train.architecture import Layer
 from edgernn.train.batches import PADDING
 from edgernn.train.blocks import BLOCKS, CELLS
+from edgernn.train.blocks.embedding import token_dropout
 from edgernn.train.config import TrainConfig
 from edgernn.train.network import prefix
 
@@ -65,30 +66,53 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def layers(config: TrainConfig, labels: int, features: int) -> tuple[Layer, ...]:
-    """The layers with weights that `config` asks for, a softmax over the labels last."""
-    front: list[Layer] = []
+HEADS = {"regress": "number", "next": "sigmoid"}
+"""Activation of the last layer by task; softmax for all others."""
+
+
+def layers(config: TrainConfig, labels: int, features: int, vocabulary: int = 0
+           ) -> tuple[Layer, ...]:
+    """The layers with weights that `config` asks for, the task's own last.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    labels : int
+        Outputs of the last layer.
+    features : int
+        Width of a frame.
+    vocabulary : int
+        Tokens there are, if frames are tokens.
+    """
+    front = [Layer("embedding", config.embedding, vocabulary=vocabulary)] if vocabulary else []
+    head = "softmax" if vocabulary else HEADS.get(config.task, "softmax")
     if config.front:
         # LayerNorm after a ReLU loses the sign it would center: it gets a linear layer.
         activation = "linear" if config.layer_norm else "relu"
         front.append(Layer("dense", config.front, activation))
     if config.layer_norm:
-        front.append(Layer("layer_norm", config.front or features))
+        front.append(Layer("layer_norm", config.front or (front[-1].units if front else features)))
     reset_after = config.reset_after if config.cell == "gru" else True
     recurrent = [Layer(config.cell, config.units, reset_after=reset_after)] * config.layers
-    return (*front, *recurrent, Layer("dense", labels, "softmax"))
+    return (*front, *recurrent, Layer("dense", labels, head))
 
 
-def build(config: TrainConfig, features: int, stack: tuple[Layer, ...], tokens: bool = False
-          ) -> Any:
+UNITS = "units"
+"""Name of the Keras layer that brings numbers to their own unit; its weights are the head's."""
+
+
+def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
+          units: tuple[float, float] = (0.0, 1.0)) -> Any:
     """A Keras model, not yet compiled, of the given layers.
 
     Input: float32 (batch, frames, features), padded with `PADDING`; or int32 tokens,
     padded with 0.  Output: scores (batch, frames, labels).  A frame is masked only where
     all of it is `PADDING`, a value no frontend can give, so a frame of zeros is as real as
-    any other.
+    any other.  `units` are mean and standard deviation of the numbers that a head of numbers
+    gives: the layers before them work near 0 and 1.
     """
     keras = import_keras()
+    tokens = stack[0].kind == "embedding"
     given = keras.Input((None, features), dtype="int32" if tokens else "float32")
     x = given
     if not tokens:
@@ -98,8 +122,12 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...], tokens: 
     for index, layer in enumerate(stack):
         y = BLOCKS[layer.kind].keras(keras, layer, prefix(index, layer).rstrip("_"))(x)
         x = keras.layers.Add()([x, y]) if layer.residual else y
-        if config.dropout and (layer.kind in CELLS or layer.kind == "embedding"):
+        if layer.kind == "embedding" and config.token_dropout:
+            x = token_dropout(keras, config.token_dropout, features)(x)
+        elif config.dropout and layer.kind in CELLS:
             x = keras.layers.Dropout(config.dropout)(x)
+    if stack[-1].activation == "number":
+        x = keras.layers.Rescaling(units[1], units[0], name=UNITS)(x)
     return keras.Model(given, x)
 
 
@@ -110,4 +138,9 @@ def arrays(model: Any, stack: tuple[Layer, ...]) -> dict[str, NDArray[np.float32
         weights = model.get_layer(prefix(index, layer).rstrip("_")).get_weights()
         names = BLOCKS[layer.kind].arrays(layer)
         found |= {f"{index}/{name}": value for name, value in zip(names, weights, strict=True)}
+    if stack[-1].activation == "number":
+        last, unit = len(stack) - 1, model.get_layer(UNITS)
+        found[f"{last}/kernel"] = found[f"{last}/kernel"] * np.float32(unit.scale)
+        found[f"{last}/bias"] = (found[f"{last}/bias"] * np.float32(unit.scale)
+                                 + np.float32(unit.offset))
     return found

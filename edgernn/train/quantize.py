@@ -16,11 +16,11 @@ from edgernn import __version__, bundle
 from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
-from edgernn.train.accuracy import accuracy
 from edgernn.train.blocks.ops import Array
 from edgernn.train.calibrate import calibrate
 from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
+from edgernn.train.measure import METRICS, Metric, measure
 from edgernn.train.network import Network
 from edgernn.train.profile import get_profile
 from edgernn.train.reference import FloatModel, FloatOps
@@ -55,11 +55,14 @@ class Report:
     state_bytes: int
     """What a stream keeps from step to step."""
     split: str
-    """Which sequences the accuracies are of: test, validation or train."""
+    """Which sequences were measured: test, validation or train."""
     sequences: int
-    float_accuracy: dict[str, float]
-    """0 to 1, as `reset` and `carry`."""
-    int8_accuracy: dict[str, float]
+    metric: Metric
+    """What was measured."""
+    floats: dict[str, float]
+    """Of the float step, as `reset` and `carry`."""
+    integers: dict[str, float]
+    """Of the integer step."""
     worst: list[TensorError]
     """The tensors farthest from their float values, worst first."""
 
@@ -102,19 +105,19 @@ def quantize_run(
     split, measured = _measured(sequences)
     rows = list(measured)
     frames = 2 * int(measured.lengths.sum())
-    float_accuracy = accuracy(network.architecture, FloatModel(network),
-                              [frontend.features(r) for r in rows], measured.labels,
-                              progress("float accuracy", frames))
-    int8_accuracy = accuracy(network.architecture, emulated,
-                             [emulated.encode(r) for r in rows], measured.labels,
-                             progress("int8 accuracy", frames))
+    metric = METRICS[network.architecture.task]
+    floats = measure(network.architecture, FloatModel(network),
+                     [frontend.features(r) for r in rows], measured,
+                     progress(f"float {metric.name}", frames))
+    integers = measure(network.architecture, emulated, [emulated.encode(r) for r in rows],
+                       measured, progress(f"integer {metric.name}", frames))
     spec = ModelSpec(
         labels=network.architecture.labels, frontend=network.architecture.frontend, states=pairs,
         model_sha256=hashlib.sha256(flatbuffer).hexdigest(), profile=profile,
         task=network.architecture.task,
         detector=network.architecture.detector, provenance=_provenance(run, command),
         metrics={f"{split}_{kind}_{name}": round(value, 5)
-                 for kind, values in (("float", float_accuracy), (profile, int8_accuracy))
+                 for kind, values in (("float", floats), (profile, integers))
                  for name, value in values.items()})
     data = bundle.attach(flatbuffer, spec)
     bundle.write(out, data)
@@ -122,8 +125,7 @@ def quantize_run(
     return Report(
         path=out, bytes=len(data), ops=Counter(op.name for op in emulated.graph.ops),
         state_bytes=sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in states),
-        split=split, sequences=len(measured), float_accuracy=float_accuracy,
-        int8_accuracy=int8_accuracy,
+        split=split, sequences=len(measured), metric=metric, floats=floats, integers=integers,
         worst=tensor_errors(network, emulated, rows[:200], frontend.features)[:5])
 
 

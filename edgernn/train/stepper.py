@@ -83,14 +83,26 @@ def sequence_scores(
     lanes: int = 16,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> NDArray[np.float32]:
-    """One row of scores for each sequence, shape (sequences, labels).
+    """One row of scores for each sequence, shape (sequences, labels); see `all_scores`."""
+    return np.array([summary(rows)
+                     for rows in all_scores(stepper, sequences, carry, lanes, progress)])
+
+
+def all_scores(
+    stepper: Stepper,
+    sequences: Sequence[NDArray[Any]],
+    carry: bool,
+    lanes: int = 16,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> list[NDArray[np.float32]]:
+    """Scores of every frame of each sequence, shape (frames, labels).
 
     With `carry`, sequences are dealt onto `lanes` endless streams in a fixed random
     order, and each begins with the state that the one before it left: what a
     microphone gives.  Without, every sequence begins from reset.
     """
     if not carry:
-        return np.array([summary(rows) for rows in drive(stepper, sequences, progress)])
+        return drive(stepper, sequences, progress)
     order = np.random.default_rng(0).permutation(len(sequences))
     dealt = [order[lane::lanes] for lane in range(min(lanes, len(order)))]
     streams = [np.concatenate([sequences[i] for i in lane]) for lane in dealt]
@@ -98,5 +110,5 @@ def sequence_scores(
     for lane, rows in zip(dealt, drive(stepper, streams, progress), strict=True):
         starts = np.cumsum([0, *(len(sequences[i]) for i in lane)])
         for i, start in zip(lane, starts[:-1], strict=True):
-            result[i] = summary(rows[start : start + len(sequences[i])])
-    return np.array(result)
+            result[i] = rows[start : start + len(sequences[i])]
+    return result

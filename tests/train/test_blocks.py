@@ -21,7 +21,7 @@ def test_masked_tokens_are_held_as_keras_masks_them(ngrams):
              Layer("dense", 3, "softmax"))
     keras = models.import_keras()
     keras.utils.set_random_seed(0)
-    model = models.build(make({}), ngrams, stack, tokens=True)
+    model = models.build(make({}), ngrams, stack)
     rng = np.random.default_rng(0)
     ids = rng.integers(1, 8, (3, 9, ngrams)).astype(np.int32)
     ids[0, :2] = ids[1, 3:5] = ids[2, 6:] = 0  # leading, middle, trailing

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from edgernn.errors import ConfigError, DataError, OutputError
-from edgernn.train.accuracy import accuracy
 from edgernn.train.config import TrainConfig, load
 from edgernn.train.dataset import AudioSet, Recording, SensorSet
 from edgernn.train.fit import fit, prepare, refuse_existing
+from edgernn.train.measure import measure
 from edgernn.train.network import Network
 from edgernn.train.reference import FloatModel
 from edgernn.train.sequences import Sequences
@@ -78,7 +78,7 @@ def test_it_learns_what_is_easy_with_the_state_reset_and_carried(run):
 def test_metrics_are_those_of_the_weights_that_were_written(run):
     network = Network.load(run)
     test = Sequences.load(run / "sequences.npz").of_split("test")
-    found = accuracy(network.architecture, FloatModel(network), list(test), test.labels)
+    found = measure(network.architecture, FloatModel(network), list(test), test)
     metrics = json.loads((run / "metrics.json").read_text())
     assert found == {name: metrics[f"test_float_{name}"] for name in ("reset", "carry")}
 

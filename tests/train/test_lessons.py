@@ -9,7 +9,7 @@ from edgernn.frontend.logmel import LogMel
 from edgernn.frontend.standardize import Standardize
 from edgernn.spec import LogMelSpec, StandardizeSpec
 from edgernn.train.config import TrainConfig
-from edgernn.train.lessons import ClipTeacher, SceneTeacher, SensorTeacher, runs
+from edgernn.train.lessons import ClipTeacher, RowTeacher, SceneTeacher, runs
 from edgernn.train.sequences import Sequences
 
 RATE = 16000
@@ -37,7 +37,7 @@ def test_each_sensor_sequence_counts_on_its_last_frame_only(lengths, join):
     labels = np.arange(len(lengths)) % 4
     sequences = Sequences(rows, np.array(lengths), labels, np.full(len(lengths), "train"))
     frontend = Standardize(StandardizeSpec((0.0, 0.0), (1.0, 1.0)))
-    teacher = SensorTeacher(TrainConfig(join=join), frontend, sequences)
+    teacher = RowTeacher(TrainConfig(join=join), frontend, sequences)
     made = teacher.lessons(np.random.default_rng(0))
     assert sum(len(lesson.targets) for lesson in made) == sum(lengths)
     for lesson in made:

@@ -48,7 +48,7 @@ def test_the_model_is_whole_and_as_accurate_as_the_report_says(run, tmp_path):
         for row in rows:
             scores = model.step(row)
         right += scores.argmax() == label
-    assert report.int8_accuracy["reset"] == right / 20
+    assert report.integers["reset"] == right / 20
     assert model.spec.metrics["test_int8x16_reset"] == pytest.approx(right / 20)
 
 
@@ -66,7 +66,7 @@ def test_every_profile_can_be_made(run, tmp_path, profile):
     report = quantize_run(run, tmp_path / "kws.tflite", profile)
     assert bundle.read(report.path).spec.profile == profile
     # Random scores lie close together; one of twenty sequences may tip over.
-    assert abs(report.int8_accuracy["reset"] - report.float_accuracy["reset"]) <= 0.1
+    assert abs(report.integers["reset"] - report.floats["reset"]) <= 0.1
 
 
 def test_per_tensor_weights_make_a_smaller_model(run, tmp_path):

@@ -91,9 +91,12 @@ def test_arrays_that_do_not_fit_are_said_to(tmp_path, arrays, said):
 @pytest.mark.parametrize(("text", "said"), [
     ("", "columns none"),
     ("u,v\n1,2\n", "sequence, label"),
-    ("sequence,label,u\n0,a,1\n0,b,2\n", "labels"),
+    ("sequence,label,target,u\n0,a,1,1\n", "label or target"),
+    ("sequence,target,u\n0,high,1\n", "no number"),
+    ("sequence,target,u\n0,,1\n", "none at all"),
     ("sequence,label,u\n0,a,1\n1,b\n", "no number"),
-    ("u,sequence,label\n1,0,a\n2,1\n", "one for all its rows"),
+    ("u,sequence,label\n1,0,a\n2,1\n", "without a label"),
+    ("u,sequence,label,split\n1,0,a,train\n2,0,b,test\n", "one for all its rows"),
     ("sequence,label,u\n0,a,nan\n1,b,2\n", "NaN"),
     ("sequence,label,u\n1,a," + "1" * 200_000, "field"),
 ])

@@ -46,6 +46,36 @@ class Embedding(Plain):
 
 
 @functools.cache
+def _dropout(keras: Any) -> Any:
+    @keras.saving.register_keras_serializable("edgernn")
+    class TokenDropout(keras.layers.Dropout):
+        def __init__(self, rate: float, tokens: int, **more: Any) -> None:
+            super().__init__(rate, noise_shape=(None, None, tokens, 1), **more)
+            self.tokens = tokens
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            """`inputs` of shape (batch, frames, tokens * units)."""
+            batch, frames = keras.ops.shape(inputs)[:2]
+            apart = keras.ops.reshape(inputs, (batch, frames, self.tokens,
+                                               inputs.shape[2] // self.tokens))
+            return keras.ops.reshape(super().call(apart, training=training),
+                                     (batch, frames, inputs.shape[2]))
+
+        def get_config(self) -> Any:
+            """For Keras to save it."""
+            config = super().get_config()
+            del config["noise_shape"]
+            return config | {"tokens": self.tokens}
+
+    return TokenDropout
+
+
+def token_dropout(keras: Any, share: float, tokens: int) -> Any:
+    """A Keras layer that forgets whole tokens, each row of an embedding at once."""
+    return _dropout(keras)(share, tokens)
+
+
+@functools.cache
 def _embedding(keras: Any) -> Any:
     """Keras's Embedding, its rows side by side where a frame is several tokens."""
     @keras.saving.register_keras_serializable("edgernn")

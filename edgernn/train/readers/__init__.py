@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from edgernn.errors import DataError
-from edgernn.train.dataset import AudioSet, DataSet
-from edgernn.train.readers import audio, rows, ts
+from edgernn.train.dataset import AudioSet, DataSet, TextSet
+from edgernn.train.readers import audio, notes, rows, text, ts
 
 LAYOUTS = ("label/*.wav or *.flac, Speech Commands, an index.csv with path and label, NAME_TRAIN.ts"
-           " and NAME_TEST.ts, an .npz, or CSV files of sensor rows")
+           " and NAME_TEST.ts, an .npz, CSV files of sensor rows, a .tsv of texts, a .conllu, or a "
+           ".json of notes")
 
 
 def load(
@@ -44,15 +47,29 @@ def load(
         If there is nothing usable, one label only, or a label with nothing to train on.
     """
     found = _read(path, sample_rate_hz, strict, hold_out, noise, seed, tell, progress)
-    trained = {r.label for r in found.recordings if r.split == "train"} \
-        if isinstance(found, AudioSet) else \
-        {found.labels[i] for i in found.sequences.of_split("train").labels}
+    trained = _trained(found)
     untrained = [label for label in found.labels if label not in trained]
     if untrained:
         raise DataError(f"{path} has nothing labelled {untrained[0]!r} to train on, only to "
                         "validate or test; some of each label was needed. Add some, change the "
                         "split, or remove the label")
     return found
+
+
+def _trained(found: DataSet) -> set[str]:
+    """Labels of what is marked for training."""
+    if isinstance(found, AudioSet):
+        return {r.label for r in found.recordings if r.split == "train"}
+    if isinstance(found, TextSet):
+        train = np.flatnonzero(found.split == "train")
+        codes = np.concatenate([found.tags[i] for i in train]) if found.tags else \
+            found.codes[train]
+    else:
+        part = found.sequences.of_split("train")
+        codes = part.labels if part.targets is None else part.targets
+        if codes.ndim == 2:
+            return set(found.labels)
+    return {found.labels[i] for i in np.unique(codes) if 0 <= i < len(found.labels)}
 
 
 def _read(
@@ -67,6 +84,14 @@ def _read(
         return rows.read_npz(path, seed)
     if path.suffix == ".csv" and path.name != "index.csv":
         return rows.read_long_csv(path, seed)
+    if path.suffix == ".tsv":
+        return text.read_tsv(path, seed, strict, tell)
+    if path.suffix == ".conllu":
+        return text.read_conllu(path, seed)
+    if path.suffix == ".json":
+        return notes.read(path)
+    if (path / "train.tsv").exists():
+        return text.read_tsv(path / "train.tsv", seed, strict, tell)
     if path.suffix == ".ts" or any(path.glob("*.ts")):
         return ts.read(path, seed)
     folder = path.parent if path.name == "index.csv" else path

@@ -1,8 +1,8 @@
 """Sensor sequences in NPZ and CSV files."""
 
 import csv
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def read_npz(path: Path, seed: int) -> SensorSet:
     rate = arrays.get("rate_hz", np.zeros(()))
     if rate.size != 1 or rate.dtype.kind not in "fiu" or not 0 <= rate.item() < np.inf:
         raise DataError(f"{path} has the rate_hz {rate}; one number, rows per second, was needed")
-    return dataclasses.replace(found, rate_hz=float(rate.item()))
+    return replace(found, rate_hz=float(rate.item()))
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -100,21 +100,25 @@ def read_folder(folder: Path, seed: int, strict: bool, tell: Tell) -> SensorSet:
             labels.append(path.parent.name)
     left_out = refuse_or_tell(skipped, strict, tell)
     found = _sensor_set(folder, sequences, labels, None, seed, tuple(columns or ()))
-    return dataclasses.replace(found, skipped=left_out)
+    return replace(found, skipped=left_out)
 
 
 def read_long_csv(path: Path, seed: int) -> SensorSet:
-    """Read one CSV: columns `sequence` and `label`, optionally `split`, the others are values."""
+    """Read one CSV: columns `sequence` and `label` or `target`, maybe `split`; others are values.
+
+    A label may change from row to row: then each row has its own.  `target` is a number
+    for each row; an empty one is not asked for.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path} cannot be read ({problem}); a CSV was needed") from problem
     columns = list(lines[0]) if lines else []
-    values = [c for c in columns if c not in ("sequence", "label", "split")]
-    if not {"sequence", "label"} <= set(columns) or not values:
+    values = [c for c in columns if c not in ("sequence", "label", "target", "split")]
+    if "sequence" not in columns or len({"label", "target"} & set(columns)) != 1 or not values:
         raise DataError(f"{path} has the columns {', '.join(columns) or 'none'}; sequence, label "
-                        "and at least one of values were needed")
+                        "or target, and at least one of values were needed")
     grouped: dict[str, list[dict[str, str]]] = {}
     for line in lines:
         grouped.setdefault(line["sequence"], []).append(line)
@@ -124,16 +128,42 @@ def read_long_csv(path: Path, seed: int) -> SensorSet:
     except (TypeError, ValueError) as problem:
         raise DataError(f"{path} has a value that is no number ({problem}). Repair it") \
             from problem
-    for column in sorted({"label", "split"} & set(columns)):
+    for column in sorted({"split"} & set(columns)):
         for name, group in grouped.items():
-            found = {line[column] for line in group}
-            if len(found) > 1 or not all(found):
-                raise DataError(f"{path} has the {column}s {', '.join(map(str, found))[:60]} in "
+            given = {line[column] for line in group}
+            if len(given) > 1 or not all(given):
+                raise DataError(f"{path} has the {column}s {', '.join(map(str, given))[:60]} in "
                                 f"sequence {name}; one for all its rows was needed. Repair it")
     first = [group[0] for group in grouped.values()]
     split = np.array([line["split"] for line in first]) if "split" in columns else None
-    return _sensor_set(path, sequences, [line["label"] for line in first], split, seed,
-                       tuple(values))
+    ordered = [line for group in grouped.values() for line in group]
+    if "target" in columns:
+        found = _sensor_set(path, sequences, None, split, seed, tuple(values))
+        return replace(found, labels=("target",), sequences=replace(
+            found.sequences, targets=_numbers(path, [line["target"] for line in ordered])))
+    if not all(line["label"] for line in ordered):
+        raise DataError(f"{path} has a row without a label; one for each was needed. Repair it")
+    changing = any(len({line["label"] for line in group}) > 1 for group in grouped.values())
+    if not changing:
+        return _sensor_set(path, sequences, [line["label"] for line in first], split, seed,
+                           tuple(values))
+    labels = check_labels((line["label"] for line in ordered), path)
+    found = _sensor_set(path, sequences, None, split, seed, tuple(values))
+    codes = np.array([labels.index(line["label"]) for line in ordered], np.int64)
+    return replace(found, labels=labels, sequences=replace(found.sequences, targets=codes))
+
+
+def _numbers(path: Path, cells: list[str]) -> NDArray[np.float32]:
+    """A column of targets, shape (rows, 1); NaN where a cell is empty."""
+    try:
+        column = np.array([float(cell) if cell else np.nan for cell in cells], np.float32)
+    except ValueError as problem:
+        raise DataError(f"{path} has a target that is no number ({problem}). Repair it, or leave "
+                        "it empty") from problem
+    if np.isinf(column).any() or np.isnan(column).all():
+        raise DataError(f"{path} has a target that is infinite, or none at all; finite numbers "
+                        "were needed")
+    return column[:, None]
 
 
 def _table(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
@@ -157,9 +187,10 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str],
+def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str] | None,
                 split: NDArray[Any] | None, seed: int, columns: tuple[str, ...]) -> SensorSet:
-    labels = check_labels(names, path)
+    """Checked sequences; without `names` they have no labels of their own."""
+    labels = check_labels(names, path) if names is not None else ()
     widths = {s.shape[1] for s in sequences}
     if len(widths) != 1 or 0 in widths:
         raise DataError(f"{path} has sequences {sorted(widths)} columns wide; one width for all "
@@ -172,7 +203,8 @@ def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str],
         raise DataError(f"{path} holds NaN or infinity; finite numbers were needed. Fill them, or "
                         "shorten `lengths`, which is what tells padding from data")
     code = {label: i for i, label in enumerate(labels)}
-    codes = np.array([code[name] for name in names], np.int64)
+    codes = np.array([code[name] for name in names], np.int64) if names is not None else \
+        np.zeros(len(sequences), np.int64)
     if split is None:
         split = splits.three(codes, seed)
     if split.shape != codes.shape:

@@ -1,4 +1,4 @@
-"""How often a step is right, with its state reset for each sequence and carried over."""
+"""Which label a step gives each sequence."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,16 +41,3 @@ def _smoothed(architecture: Architecture) -> int:
     if not isinstance(frontend, LogMelSpec) or detector is None:
         return 1
     return smoothed_steps(detector, frontend.hop_ms)
-
-
-def accuracy(
-    architecture: Architecture,
-    stepper: Stepper,
-    sequences: Sequence[NDArray[Any]],
-    labels: NDArray[np.int64],
-    progress: Callable[[int], None] = lambda frames: None,
-) -> dict[str, float]:
-    """Share of sequences labelled rightly, 0 to 1, as ``reset`` and ``carry``."""
-    return {name: float(np.mean(predictions(architecture, stepper, sequences, carry, progress)
-                                == labels))
-            for name, carry in (("reset", False), ("carry", True))}

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from edgernn.spec import DetectorSpec, LogMelSpec, StandardizeSpec
-from edgernn.train.accuracy import predictions
 from edgernn.train.architecture import Architecture
+from edgernn.train.predictions import predictions
 
 
 class Recorded:
