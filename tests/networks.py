@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec
+from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec, TokenSpec
 from edgernn.train.architecture import Architecture, Layer
 from edgernn.train.network import Network
 
@@ -25,6 +25,10 @@ def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str,
             found |= {f"{i}/gamma": rng.uniform(0.5, 1.5, width), f"{i}/beta":
                       rng.normal(0, 0.2, width)}
             continue
+        if layer.kind == "embedding":
+            found[f"{i}/table"] = rng.normal(0, 1, (layer.vocabulary, layer.units))
+            width *= layer.units
+            continue
         gates = GATES.get(layer.kind, 1)
         outputs = gates * layer.units
         found[f"{i}/kernel"] = rng.normal(0, np.sqrt(2 / (width + layer.units)), (width, outputs))
@@ -40,15 +44,18 @@ def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str,
 
 
 def architecture(
-    *layers: Layer, features: int = 10, labels: int = 4, frontend: FrontendSpec | None = None
+    *layers: Layer, features: int = 10, labels: int = 4, frontend: FrontendSpec | None = None,
+    head: str = "softmax", task: str = "classify",
 ) -> Architecture:
-    """The given layers, and a softmax over `labels` on top."""
+    """The given layers, and a head over `labels` on top."""
     if frontend is None:
         frontend = StandardizeSpec(mean=(0.0,) * features, std=(1.0,) * features)
     if isinstance(frontend, LogMelSpec):
         features = frontend.mels
+    if isinstance(frontend, TokenSpec):
+        features = frontend.ngrams
     return Architecture(features, tuple(f"label{i}" for i in range(labels)), frontend,
-                        (*layers, Layer("dense", labels, "softmax")))
+                        (*layers, Layer("dense", labels, head)), task=task)
 
 
 def network(*layers: Layer, seed: int = 0, **options) -> Network:

@@ -30,8 +30,9 @@ from trials import Measured, as_recorded, choose_thresholds, measure, mixed_tria
 from edgernn import bundle
 from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.train.config import TrainConfig, load
-from edgernn.train.fit import Material, teach
+from edgernn.train.fit import teach
 from edgernn.train.lessons import OTHER
+from edgernn.train.material import Material
 from edgernn.train.quantize import quantize_run
 
 LABELS = (OTHER, *WORDS)

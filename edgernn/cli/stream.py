@@ -17,6 +17,9 @@ from edgernn.interpreter import BACKENDS
 BLOCK_S = 0.1
 """Files are read in blocks of this many seconds; a microphone gives one hop at a time."""
 
+NUMBERS = ("regress", "next")
+"""Tasks whose every score is wanted, and none is a detection."""
+
 LONGEST_MS = 60_000
 """A minute: more smoothing or silence than that is a slip of the keyboard."""
 
@@ -25,8 +28,8 @@ LONGEST_MS = 60_000
 @click.option("--model", type=click.Path(path_type=Path),
               help='The .tflite to run (default: the bundled one for "computer" and "alexa").')
 @click.option("--input", "source", default="mic", show_default=True,
-              help="mic, an audio file, a CSV file of sensor rows, or - for stdin: raw signed "
-                   "16-bit little-endian mono at the model's rate, or CSV rows.")
+              help="mic, an audio file, a CSV file of sensor rows, a text file, or - for stdin: "
+                   "raw signed 16-bit little-endian mono at the model's rate, CSV rows, or lines.")
 @click.option("--device", help="Microphone, by number or part of its name "
                                "(default: the system's default input).")
 @click.option("--threshold", "thresholds", multiple=True, metavar="P|LABEL=P",
@@ -50,7 +53,8 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
     """Drive a model over a microphone, a file or a pipe.
 
     Prints one JSON line per detection: label, smoothed score (0 to 1), and time in
-    seconds since the stream began. Ctrl-C ends it with a summary on stderr.
+    seconds since the stream began. Ctrl-C ends it with a summary on stderr. A model of
+    numbers prints one line per row; a model of texts one per line of text.
 
     \b
       edgernn stream
@@ -58,12 +62,16 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
       arecord -q -f S16_LE -r 16000 -t raw | edgernn stream --input -
     """
     from edgernn.sinks.jsonl import JsonLines
+    from edgernn.spec import TokenSpec
     from edgernn.step import StepModel
     from edgernn.stream import Listener, listen
 
     path = model or BUNDLED
     step = StepModel.open(path, backend)
-    wanted = _detector(step.spec.detector, step.labels, thresholds, detector)
+    if isinstance(step.spec.frontend, TokenSpec):
+        return _answer_lines(step, source)
+    scores = scores or step.spec.task in NUMBERS
+    wanted = _detector(step.spec, thresholds, detector)
     watch: list[Any] = []
 
     def show_scores(values: Any, time_s: float) -> None:
@@ -105,12 +113,13 @@ def _display(stack: contextlib.ExitStack, frames: Any, meter: bool, watch: list[
     return stack.enter_context(Progress(frames, frames.duration_s))
 
 
-def _detector(stored: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
-              changes: dict[str, Any]) -> Any:
-    """The stored detector with what the command line changes."""
+def _detector(model: Any, thresholds: tuple[str, ...], changes: dict[str, Any]) -> Any:
+    """The stored detector with what the command line changes; a number is never detected."""
     from edgernn.spec import DetectorSpec
 
-    spec = stored or DetectorSpec({})
+    labels, spec = model.labels, model.detector or DetectorSpec({})
+    if model.task in NUMBERS:
+        return spec
     chosen = dict(spec.thresholds) or dict.fromkeys(labels, 0.5)
     for given in thresholds:
         name, _, value = given.rpartition("=")
@@ -127,6 +136,28 @@ def _detector(stored: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
         chosen.update({name: p} if name else dict.fromkeys(chosen, p))
     kept = {key: value for key, value in changes.items() if value is not None}
     return dataclasses.replace(spec, thresholds=chosen, **kept)
+
+
+def _answer_lines(step: Any, source: str) -> None:
+    """Print what a model of texts says of each line."""
+    from edgernn.errors import SourceError
+    from edgernn.lines import answers
+
+    if source == "mic":
+        raise click.UsageError("this model reads text, not a microphone; give --input FILE.txt, "
+                               "or pipe lines to --input -")
+    if source == "-":
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+        lines: Any = contextlib.nullcontext(sys.stdin)
+    else:
+        try:
+            lines = Path(source).open(encoding="utf-8", errors="replace")  # noqa: SIM115
+        except OSError as problem:
+            raise SourceError(f"{source} cannot be read: {problem.strerror}. Give a text file, "
+                              "or - for stdin") from problem
+    with lines as text, _until_stopped():
+        for answer in answers(step, text):
+            print(json.dumps(answer, ensure_ascii=False), flush=True)
 
 
 def _open(source: str, device: str | None, listener: Any, model: Path) -> Any:
@@ -192,8 +223,9 @@ def _until_stopped() -> Iterator[None]:
 def _say_what_runs(listener: Any, frames: Any, source: str) -> None:
     listens = ", ".join(f"{label} at {p:g}"
                         for label, p in listener.detector.spec.thresholds.items())
+    doing = f"listening for {listens}" if listens else f"giving {', '.join(listener.model.labels)}"
     where = f"microphone {frames.device.name!r}" if hasattr(frames, "device") else source
-    print(f"edgernn: {where}, {listener.model.runtime.name}, listening for {listens}",
+    print(f"edgernn: {where}, {listener.model.runtime.name}, {doing:.200}",
           file=sys.stderr)
 
 

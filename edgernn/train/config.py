@@ -112,8 +112,12 @@ class TrainConfig:
         "smoothed over as long, milliseconds; 0: it counts on the last frame only.", 0)
     mask_mels: int = _setting(6, "Audio: most neighbouring mels blotted out at once.", 0)
     mask_frames: int = _setting(4, "Audio: most neighbouring frames blotted out at once.", 0)
-    scenes: int = _setting(600, "Spot only: scenes per epoch.", 1)
-    scene_s: tuple[float, float] = _setting((4.0, 8.0), "Spot only: length of a scene, seconds.")
+    merge: str = _setting(
+        "", "Audio, label: call every recording this, negatives too, such as `speech`; empty: each "
+        "has its own label, and negatives none.")
+    scenes: int = _setting(600, "Audio, spot and label: scenes per epoch.", 1)
+    scene_s: tuple[float, float] = _setting(
+        (4.0, 8.0), "Audio, spot and label: length of a scene, seconds.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

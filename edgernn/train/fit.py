@@ -7,29 +7,24 @@ import os
 import shutil
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.errors import ConfigError, DataError, OutputError
+from edgernn.errors import OutputError
 from edgernn.frontend import make_frontend
-from edgernn.frontend.logmel import LogMel
-from edgernn.frontend.standardize import Standardize
-from edgernn.frontend.standardize import fit as standardize
-from edgernn.frontend.tokens import Tokens
-from edgernn.spec import DetectorSpec, FrontendSpec, LogMelSpec, StandardizeSpec, TokenSpec
+from edgernn.spec import DetectorSpec
 from edgernn.train import models
 from edgernn.train.architecture import Architecture
 from edgernn.train.batches import batches
 from edgernn.train.config import TrainConfig
-from edgernn.train.dataset import AudioSet, DataSet, Samples, SensorSet, TextSet
-from edgernn.train.lessons import OTHER, ClipTeacher, RowTeacher, SceneTeacher, Teacher, rows_of
+from edgernn.train.dataset import DataSet, Samples
 from edgernn.train.losses import loss
+from edgernn.train.material import Material, prepare
 from edgernn.train.measure import METRICS, measure
 from edgernn.train.reference import FloatModel
 from edgernn.train.sequences import Sequences, joined
@@ -56,21 +51,6 @@ class Epoch:
 
 
 Progress = Callable[[Epoch], None]
-
-
-@dataclass(frozen=True)
-class Material:
-    """A data set made ready to be learned."""
-
-    labels: tuple[str, ...]
-    frontend: FrontendSpec
-    teacher: Teacher
-    held_out: Sequences
-    """Validation and test sequences as frontend rows."""
-    vocabulary: int = 0
-    """Tokens there are, if rows are tokens."""
-    units: tuple[float, float] = (0.0, 1.0)
-    """Mean and standard deviation of the numbers asked for."""
 
 
 def fit(
@@ -146,180 +126,6 @@ def _fit(
     joined(material.teacher.calibration(CALIBRATION_SEQUENCES),
            material.held_out).save(folder / "sequences.npz")
     return metrics
-
-
-def prepare(
-    config: TrainConfig, data: DataSet, negatives: tuple[Samples, ...] = ()
-) -> Material:
-    """Choose the frontend and who teaches, and turn held-out data into frontend rows.
-
-    Raises
-    ------
-    ConfigError
-        If the settings do not go with the data.
-    DataError
-        If the data marks nothing for training, or nothing for validation that is needed.
-    """
-    split = np.array([r.split for r in data.recordings]) if isinstance(data, AudioSet) else \
-        data.sequences.split if isinstance(data, SensorSet) else data.split
-    if "train" not in split:
-        raise DataError(f"all {len(split)} sequences are held out; some marked train were needed. "
-                        "Mark them in the data's split column")
-    if config.early_stopping and "validation" not in split:
-        raise DataError("no sequence is marked validation; early stopping needs some. "
-                        "Mark them in the data's split column, or use --no-early-stopping")
-    if not config.early_stopping:
-        split = np.where(split == "validation", "train", split)
-    if isinstance(data, SensorSet):
-        return _sensor(config, data, split)
-    if isinstance(data, TextSet):
-        return _text(config, data, split)
-    return _audio(config, data, split, negatives)
-
-
-def _sensor(config: TrainConfig, data: SensorSet, split: NDArray[np.str_]) -> Material:
-    if config.task == "spot":
-        raise ConfigError("task is spot, and the data holds sensor sequences; recordings were "
-                          "needed. Use --task classify")
-    own = replace(data.sequences, split=split.astype("U10"))
-    labels = data.labels
-    if config.task == "next":
-        labels, spec = _columns(data), StandardizeSpec((0.0,) * own.rows.shape[1],
-                                                       (1.0,) * own.rows.shape[1],
-                                                       data.columns, data.rate_hz)
-        own = replace(own, targets=_following(own))
-    else:
-        spec = standardize(own.of_split("train").rows, data.columns, data.rate_hz)
-        _check_targets(config.task, own.targets)
-    frontend = Standardize(spec)
-    every = replace(own, rows=frontend.whole(own.rows))
-    train = every.of_split("train")
-    units = (0.0, 1.0)
-    if config.task == "regress":
-        assert train.targets is not None
-        units = float(np.nanmean(train.targets)), float(np.nanstd(train.targets)) or 1.0
-    return Material(labels, spec, RowTeacher(config, frontend, train),
-                    every.where(split != "train"), units=units)
-
-
-TARGETS = {"label": "a label on every row", "regress": "a number on every row"}
-
-
-def _check_targets(task: str, targets: NDArray[Any] | None) -> None:
-    """Whether the data says what the task asks.
-
-    Raises
-    ------
-    ConfigError
-    """
-    has = "classify" if targets is None else "label" if targets.ndim == 1 else "regress"
-    if has != task:
-        raise ConfigError(f"task is {task}, which needs {TARGETS.get(task, 'a label per sequence')}"
-                          f"; the data has {TARGETS.get(has, 'a label per sequence')}. "
-                          f"Use --task {has}, or add what is missing")
-
-
-def _columns(data: SensorSet) -> tuple[str, ...]:
-    """Names of what a next frame may have in it.
-
-    Raises
-    ------
-    DataError
-        If rows are anything but zeros and ones.
-    """
-    rows = data.sequences.rows
-    if not np.isin(rows, (0, 1)).all():
-        bad = rows[~np.isin(rows, (0, 1))][0]
-        raise DataError(f"task is next, and a row holds {bad:g}; rows of zeros and ones were "
-                        "needed, such as which notes sound. Use --task regress for numbers")
-    return data.columns or tuple(f"column{i}" for i in range(rows.shape[1]))
-
-
-def _following(sequences: Sequences) -> NDArray[np.float32]:
-    """The row after each row; NaN after a sequence's last."""
-    targets = np.full(sequences.rows.shape, np.nan, np.float32)
-    targets[:-1] = sequences.rows[1:]
-    targets[sequences.ends - 1] = np.nan
-    return targets
-
-
-def _text(config: TrainConfig, data: TextSet, split: NDArray[np.str_]) -> Material:
-    if config.task not in ("classify", "label", "next"):
-        raise ConfigError(f"task is {config.task}, and the data holds texts; classify, label or "
-                          "next was needed")
-    train = [text for text, part in zip(data.texts, split, strict=True) if part == "train"]
-    spec = vocabulary(config, train)
-    frontend = Tokens(spec)
-    rows = [frontend.whole(text) for text in data.texts]
-    lengths = np.array([len(r) for r in rows], np.int64)
-    labels, targets = data.labels, None
-    if config.task == "next":
-        labels = (END, "unknown", *spec.vocabulary)
-        targets = np.concatenate([np.append(r[1:, 0], 0) for r in rows]).astype(np.int64)
-    else:
-        _check_targets(config.task, data.tags[0] if data.tags else None)
-        targets = np.concatenate(data.tags) if data.tags else None
-    every = Sequences(np.concatenate(rows), lengths, data.codes, split.astype("U10"), targets)
-    every = every.where(lengths > 0)
-    return Material(labels, spec, RowTeacher(config, frontend, every.of_split("train")),
-                    every.where(every.split != "train"), frontend.vocabulary)
-
-
-END = "end"
-"""Label 0 of a model of texts that says what comes next: nothing."""
-
-
-def vocabulary(config: TrainConfig, texts: Iterable[str | tuple[str, ...]]) -> TokenSpec:
-    """The frontend whose vocabulary are the units that come often enough, commonest first."""
-    bare = Tokens(TokenSpec((), config.unit))
-    counts = Counter(unit for text in texts
-                     for unit in (bare.split(text) if isinstance(text, str) else text))
-    known = sorted((u for u, n in counts.items() if n >= config.least_count),
-                   key=lambda u: (-counts[u], u))
-    return TokenSpec(tuple(known), config.unit, config.ngrams,
-                     config.buckets if config.ngrams > 1 else 0)
-
-
-def _audio(
-    config: TrainConfig, data: AudioSet, split: NDArray[np.str_], negatives: tuple[Samples, ...]
-) -> Material:
-    if data.sample_rate_hz != config.sample_rate_hz:
-        raise ConfigError(f"the recordings were read at {data.sample_rate_hz} Hz and the model's "
-                          f"sample_rate_hz is {config.sample_rate_hz}; read them at that rate")
-    labels = _labels(config, data)
-    codes = np.array([labels.index(r.label) if r.label in labels else 0
-                      for r in data.recordings], np.int64)
-    spec = LogMelSpec(config.sample_rate_hz, config.window_ms, config.hop_ms, config.mels,
-                      config.low_hz, config.mel_high_hz)
-    frontend = LogMel(spec)
-    held = [(name, i) for name in ("validation", "test") for i in np.flatnonzero(split == name)]
-    rows = [frontend.whole(data.samples[i]) for _, i in held]
-    held_out = rows_of(rows or [np.empty((0, config.mels), np.int16)],
-                       codes[[i for _, i in held]] if held else np.zeros(1, np.int64), "")
-    held_out = Sequences(held_out.rows, held_out.lengths, held_out.labels,
-                         np.array([name for name, _ in held] or [""], "U10"))
-    train = np.flatnonzero(split == "train")
-    clips, own = tuple(data.samples[i] for i in train), codes[train]
-    teacher: Teacher
-    if config.task == "spot":
-        if not own.any():
-            raise DataError(f"no training recording is one of {', '.join(labels[1:])}; some were "
-                            "needed to spot them")
-        teacher = SceneTeacher(config, frontend, clips, own, data.noises, negatives)
-    else:
-        teacher = ClipTeacher(config, frontend, clips, own, data.noises)
-    return Material(labels, spec, teacher, held_out.where(held_out.lengths > 0))
-
-
-def _labels(config: TrainConfig, data: AudioSet) -> tuple[str, ...]:
-    """A classifier's labels are the data's; a spotter's are `OTHER`, then its keywords."""
-    if config.task == "classify":
-        return data.labels
-    missing = [word for word in config.keywords if word not in data.labels]
-    if missing:
-        raise ConfigError(f"the keyword {missing[0]!r} is no label of the data, which has "
-                          f"{', '.join(data.labels)}. Choose among those")
-    return (OTHER, *(config.keywords or (label for label in data.labels if label != OTHER)))
 
 
 def _detector(config: TrainConfig, labels: tuple[str, ...]) -> DetectorSpec | None:

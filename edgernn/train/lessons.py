@@ -5,7 +5,7 @@ in one.  Every maker of lessons therefore joins clips: most of them begin with t
 state that something else left.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from edgernn.train import augment
 from edgernn.train.batches import Lesson
 from edgernn.train.config import TrainConfig
 from edgernn.train.sequences import Sequences
-from edgernn.train.words import find_word
+from edgernn.train.words import find_word, sounding
 
 OTHER = "_other_"
 """Label 0 of a spotter: nothing that it listens for was said."""
@@ -138,6 +138,8 @@ class SceneTeacher:
     noises: tuple[NDArray[np.int16], ...] = ()
     negatives: tuple[NDArray[np.int16], ...] = ()
     """Long recordings of speech without keywords."""
+    other: int = 0
+    """Label of those recordings, where every frame has one."""
 
     def lessons(self, rng: np.random.Generator) -> list[Lesson]:
         """See `Teacher.lessons`."""
@@ -156,6 +158,14 @@ class SceneTeacher:
         codes = augment.blotted(augment.revoiced(codes, self.config, rng), self.config, rng)
         return Lesson(self.frontend.features(codes), targets, weights)
 
+    def held_out(self, count: int, split: str) -> Sequences:
+        """Scenes with a label on every frame, always the same, to measure on."""
+        rng = np.random.default_rng([self.config.seed, count])
+        made = [self._codes(rng) for _ in range(count)]
+        found = rows_of([codes for codes, _, _ in made], np.zeros(count, np.int64), split)
+        targets = np.concatenate([np.where(weights > 0, marks, -1) for _, marks, weights in made])
+        return replace(found, targets=targets)
+
     def _codes(
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float32]]:
@@ -164,6 +174,7 @@ class SceneTeacher:
         samples = np.zeros(length, np.float32)
         level = 1000 * augment.decibels(augment.drawn(self.config.gain_db, rng))
         said: list[tuple[int, int]] = []
+        heard_at: list[tuple[int, int, augment.Audio]] = []
         at = int(rng.uniform(0, 1.5) * rate)
         while at < length:
             clip, label, end = self._part(rng)
@@ -172,9 +183,12 @@ class SceneTeacher:
             samples[at:at + len(clip)] += np.float32(loudness) * clip
             if label and end <= len(clip):
                 said.append((at + end, label))
+            heard_at.append((at, label, clip))
             at += len(clip) + int(rng.uniform(0.05, 1.2) * rate)
         heard = augment.noised(samples, level, self.noises, self.config, rng)
         codes = self.frontend.whole(augment.saturated(heard))
+        if self.config.task == "label":
+            return codes, *self.spans(len(codes), heard_at)
         return codes, *self.marks(len(codes), said)
 
     def _part(self, rng: np.random.Generator) -> tuple[augment.Audio, int, int]:
@@ -186,11 +200,11 @@ class SceneTeacher:
             label = int(rng.choice(np.unique(self.labels[keywords])))
             pool = np.flatnonzero(self.labels == label)
         else:
-            label, pool = 0, others
+            label, pool = int(self.other), others
             if self.negatives and (not len(others) or rng.random() < 0.6):
                 piece = augment.cut(self.negatives, int(rng.uniform(0.4, 3.0) * rate), rng)
                 return augment.faded(augment.at_speed(piece, augment.drawn(self.config.speed, rng))
-                                     ), 0, 0
+                                     ), label, 0
             if not len(others):
                 # Nothing else to say: the word cut off, which is no keyword either.
                 clip = self.clips[int(rng.choice(keywords))]
@@ -202,6 +216,26 @@ class SceneTeacher:
         factor = augment.drawn(self.config.speed, rng)
         return augment.faded(augment.at_speed(clip.astype(np.float32), factor)), label, \
             int(end / factor)
+
+    def spans(
+        self, frames: int, heard: list[tuple[int, int, augment.Audio]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Targets and weights of a scene of clips (from sample, label, audio): who sounds when.
+
+        The frame on either side of a change may be called either way.
+        """
+        targets, weights = np.zeros(frames, np.int64), np.ones(frames, np.float32)
+        hop = self.frontend.hop
+        for at, label, clip in heard:
+            # Frames that begin a little before the clip and hear its first samples count too.
+            first = -(-at // hop)
+            count = min(frames - first, len(clip) // hop + 1)
+            if count > 0:
+                sounds = sounding(clip[first * hop - at:], self.frontend.window, hop, count)
+                targets[first:first + count][sounds] = label
+        changes = np.flatnonzero(np.diff(targets))
+        weights[changes] = weights[changes + 1] = 0
+        return targets, weights
 
     def marks(
         self, frames: int, said: list[tuple[int, int]]

@@ -52,6 +52,40 @@ def find_word(samples: NDArray[Any], sample_rate_hz: int = 16000) -> tuple[int, 
     return start * hop, min(len(samples), end * hop)
 
 
+SILENCE_DB = 35.0
+"""A frame so far below the loudest of its recording is a pause."""
+
+
+def sounding(samples: NDArray[Any], window: int, hop: int, count: int) -> NDArray[np.bool_]:
+    """Whether somebody speaks, by energy, on each frame of a recording without noise.
+
+    Parameters
+    ----------
+    samples : array, shape (n,)
+        Mono, int16 or float in int16 units.
+    window, hop : int
+        Of a frame, samples.
+    count : int
+        Frames; those beyond the end are silent.
+
+    Returns
+    -------
+    bool array, shape (count,)
+        True where the window's energy is within `SILENCE_DB` of the loud tenth of the
+        recording's and above its own noise; pauses of a few frames are bridged.
+    """
+    padded = np.pad(np.asarray(samples, np.float64), (0, window))
+    starts = np.minimum(np.arange(count) * hop, len(samples))
+    total = np.concatenate([[0.0], np.cumsum(padded**2)])
+    level = 10 * np.log10((total[starts + window] - total[starts]) / window + 1)
+    loud = float(np.percentile(level, 90)) if count else 0.0
+    heard = level > max(loud - SILENCE_DB, min(_noise_floor(level) + 7, loud - 12))
+    for i in np.flatnonzero(~heard):
+        around = heard[max(0, i - 4):i].any() and heard[i + 1:i + 4].any()
+        heard[i] = around
+    return heard
+
+
 def _noise_floor(level: NDArray[np.float64]) -> float:
     """Decibels of the clip's background.  Digital silence at its ends is no background."""
     live = level[level > 12]
