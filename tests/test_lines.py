@@ -58,4 +58,5 @@ def test_all_runtimes_read_the_same(tmp_path):
         model = StepModel.open(path, backend)
         found[backend] = np.array([model.step(row).copy() for row in rows])
     np.testing.assert_array_equal(found["tflm"], found["emulator"])
-    np.testing.assert_allclose(found["litert"], found["emulator"], atol=1 / 64)  # a few steps of the int8 logits
+    # A few steps of the int8 logits.
+    np.testing.assert_allclose(found["litert"], found["emulator"], atol=1 / 64)

@@ -147,8 +147,11 @@ class SceneTeacher:
 
     def calibration(self, most: int) -> Sequences:
         """See `Teacher.calibration`: scenes, since those are what a stream is like."""
+        count = min(most, self.config.scenes, 300)
+        if self.config.task == "label":
+            return self.held_out(count, "train")
         rng = np.random.default_rng(self.config.seed)
-        made = [self._codes(rng) for _ in range(min(most, self.config.scenes, 300))]
+        made = [self._codes(rng) for _ in range(count)]
         last = [int(targets.max(initial=0)) for _, targets, _ in made]
         return rows_of([codes for codes, _, _ in made], np.array(last), "train")
 
