@@ -37,12 +37,19 @@ class RangeOps(FloatOps):
         self._names[id(value)] = (name, value)
         return value
 
-    def add(self, name: str, a: Array, b: Array, limit: float = np.inf) -> Array:
+    def add(self, name: str, a: Array, b: Array, limit: float = np.inf, relu: bool = False
+            ) -> Array:
         """Also remember which two values the limited sum was made of."""
         if np.isfinite(limit):
             self._limits[self._names[id(a)][0], self._names[id(b)][0]] = limit
             self._limits[self.prefix + name, self.prefix + name] = limit
-        return super().add(name, a, b, limit)
+        return super().add(name, a, b, limit, relu)
+
+    def plus(self, name: str, x: Array, constant: Array, limit: float = np.inf) -> Array:
+        """Also remember the limit.  What x may be is not limited by it: x may be used again."""
+        if np.isfinite(limit):
+            self._limits[self.prefix + name, self.prefix + name] = limit
+        return super().plus(name, x, constant, limit)
 
     def clipped(self) -> Ranges:
         """Ranges, less what a saturated sigmoid or tanh cannot tell apart.

@@ -93,7 +93,8 @@ def layers(config: TrainConfig, labels: int, features: int, vocabulary: int = 0
     if config.layer_norm:
         front.append(Layer("layer_norm", config.front or (front[-1].units if front else features)))
     reset_after = config.reset_after if config.cell == "gru" else True
-    recurrent = [Layer(config.cell, config.units, reset_after=reset_after)] * config.layers
+    activation = "" if config.activation == "tanh" else config.activation
+    recurrent = [Layer(config.cell, config.units, activation, reset_after)] * config.layers
     return (*front, *recurrent, Layer("dense", labels, head))
 
 
