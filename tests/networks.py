@@ -3,17 +3,14 @@
 import numpy as np
 
 from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec, TokenSpec
+from edgernn.train import blocks
 from edgernn.train.architecture import Architecture, Layer
 from edgernn.train.network import Network
 
-GATES = {"gru": 3, "lstm": 4, "simple_rnn": 1}
-
-CELLS = {
-    "gru": Layer("gru", 16),
-    "gru_reset_before": Layer("gru", 16, reset_after=False),
-    "lstm": Layer("lstm", 16),
-    "simple_rnn": Layer("simple_rnn", 16),
-}
+UNITS = 16
+CELLS = {f"{kind}_{form}".rstrip("_"): Layer(kind, UNITS, **fields)
+         for kind, cell in blocks.CELLS.items() for form, fields in cell.variants.items()}
+"""Every cell there is, in each of its forms: a new file in blocks/ adds its own."""
 
 
 def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -21,26 +18,28 @@ def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str,
     rng = np.random.default_rng(seed)
     found, width = {}, features
     for i, layer in enumerate(layers):
-        if layer.kind == "layer_norm":
-            found |= {f"{i}/gamma": rng.uniform(0.5, 1.5, width), f"{i}/beta":
-                      rng.normal(0, 0.2, width)}
-            continue
-        if layer.kind == "embedding":
-            found[f"{i}/table"] = rng.normal(0, 1, (layer.vocabulary, layer.units))
-            width *= layer.units
-            continue
-        gates = GATES.get(layer.kind, 1)
-        outputs = gates * layer.units
-        found[f"{i}/kernel"] = rng.normal(0, np.sqrt(2 / (width + layer.units)), (width, outputs))
-        found[f"{i}/bias"] = rng.normal(0, 0.3, outputs)
-        if layer.kind in GATES:
-            found[f"{i}/recurrent_kernel"] = np.hstack([
-                np.linalg.qr(rng.normal(size=(layer.units, layer.units)))[0]
-                for _ in range(gates)])
-        if layer.kind == "gru" and layer.reset_after:
-            found[f"{i}/bias"] = rng.normal(0, 0.3, (2, outputs))
-        width = layer.units
+        if layer.kind in blocks.CELLS:
+            shapes = blocks.CELLS[layer.kind].shapes(layer, width)
+        elif layer.kind == "layer_norm":
+            shapes = {"gamma": (width,), "beta": (width,)}
+        elif layer.kind == "embedding":
+            shapes = {"table": (layer.vocabulary, layer.units)}
+        else:
+            shapes = {"kernel": (width, layer.units), "bias": (layer.units,)}
+        found |= {f"{i}/{name}": _array(rng, name, shape, layer.units)
+                  for name, shape in shapes.items()}
+        width = blocks.BLOCKS[layer.kind].outputs(layer, width)
     return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def _array(rng: np.random.Generator, name: str, shape: tuple[int, ...], units: int) -> np.ndarray:
+    if name == "recurrent_kernel":
+        return np.hstack([np.linalg.qr(rng.normal(size=(units, units)))[0]
+                          for _ in range(shape[1] // units)])
+    if name == "gamma":
+        return rng.uniform(0.5, 1.5, shape)
+    spread = {"kernel": np.sqrt(2 / (shape[0] + units)), "beta": 0.2, "table": 1.0}
+    return rng.normal(0, spread.get(name, 0.3), shape)
 
 
 def architecture(

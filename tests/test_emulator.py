@@ -118,7 +118,23 @@ def test_random_pairs_of_int16_equal_tflm(op, seed, sa, sb, power):
     assert differing(data, a, b) == 0
 
 
-@pytest.mark.parametrize("op", ["SUB", "MUL"])
+@settings(max_examples=10, deadline=None)
+@given(scale, scale, scale, zero, zero, zero)
+def test_a_sum_cut_at_zero_equals_tflm_in_int8(sa, sb, sy, za, zb, zy):
+    a, b = (m.ravel()[None].astype(np.int8) for m in np.meshgrid(INT8, INT8))
+    data = model("ADD", [q8(sa, za), q8(sb, zb)], q8(sy, zy), [65536, 65536], activation="RELU")
+    assert differing(data, a, b) == 0
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1), *[st.floats(1e-5, 1e-2)] * 2, st.integers(-14, 0))
+def test_a_sum_cut_at_zero_equals_tflm_in_int16(seed, sa, sb, power):
+    a, b = np.random.default_rng(seed).integers(-32768, 32768, (2, 1, 4096)).astype(np.int16)
+    data = model("ADD", [q16(sa), q16(sb)], q16(2.0**power), [4096, 4096], activation="RELU")
+    assert differing(data, a, b) == 0
+
+
+@pytest.mark.parametrize("op", ["ADD", "SUB", "MUL"])
 def test_one_value_against_many_equals_tflm(op):
     a = np.random.default_rng(0).integers(-32768, 32768, (1, 500)).astype(np.int16)
     data = model(op, [q16(1e-4), q16(3e-4)], q16(5e-4), [500, 1])

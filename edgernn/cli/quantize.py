@@ -41,6 +41,8 @@ def command(run: Path, out: Path, profile: str, weights: str) -> None:
 
         report = quantize_run(run, out, profile, weights == "per-channel",
                               "edgernn " + " ".join(sys.argv[1:]), begin)
+    for text in report.warnings:
+        console.print(f"warning: {text}", highlight=False, soft_wrap=True)
     _print_table(console, report)
     print(json.dumps({
         "model": str(report.path), "profile": profile, "bytes": report.bytes,

@@ -84,12 +84,15 @@ def command(
 
     from edgernn.train.config import load
     from edgernn.train.fit import fit, refuse_existing
+    from edgernn.train.models import warnings
 
     config = load(config_file, {k: v for k, v in settings.items() if v is not None})
     refuse_existing(out, overwrite)
     # As an exception, so that the half-written run folder is taken away on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)
+    for text in warnings(config):
+        console.print(f"warning: {text}", highlight=False, soft_wrap=True)
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
     metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
                      config)

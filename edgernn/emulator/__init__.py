@@ -69,8 +69,8 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
     if op.name not in OPS:
         raise ModelError(f"the model has the op {op.name}, which the emulator does not know; it "
                          f"knows {', '.join(OPS)}. Use another backend: --backend litert")
-    if op.options.get("activation", "NONE") not in ("NONE", "RELU") or (
-            op.name != "FULLY_CONNECTED" and op.options.get("activation", "NONE") != "NONE"):
+    fusible = ("NONE", "RELU") if op.name in ("FULLY_CONNECTED", "ADD") else ("NONE",)
+    if op.options.get("activation", "NONE") not in fusible:
         raise ModelError(f"the model has a {op.name} with fused {op.options['activation']}, which "
                          "the emulator does not know. Use another backend: --backend litert")
     x, y = _qtype(graph, op.inputs[0], op), _qtype(graph, op.outputs[0], op)
@@ -84,8 +84,12 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
                                            op.options["activation"]),
                 op.inputs[:1], op.outputs[0])
     if op.name in ("ADD", "SUB", "MUL"):
-        maker = {"ADD": arithmetic.add, "SUB": arithmetic.sub, "MUL": arithmetic.mul}[op.name]
-        return maker(x, _qtype(graph, op.inputs[1], op), y), op.inputs, op.outputs[0]
+        other = _qtype(graph, op.inputs[1], op)
+        if op.name == "ADD":
+            return (arithmetic.add(x, other, y, op.options["activation"]), op.inputs,
+                    op.outputs[0])
+        maker = {"SUB": arithmetic.sub, "MUL": arithmetic.mul}[op.name]
+        return maker(x, other, y), op.inputs, op.outputs[0]
     makers: dict[str, Callable[[], Callable[[Codes], Codes]]] = {
         "LOGISTIC": lambda: activation.logistic(x),
         "TANH": lambda: activation.tanh(x),

@@ -46,7 +46,8 @@ def _matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
     return Multiplier.of(float(np.float32(x.scale) * np.float32(scales[0])) / y.scale)
 
 
-def add(a: QType, b: QType, y: QType, sign: int = 1) -> Callable[[Codes, Codes], Codes]:
+def add(a: QType, b: QType, y: QType, activation: str = "NONE", sign: int = 1
+        ) -> Callable[[Codes, Codes], Codes]:
     """ADD, or SUB with `sign` -1: both are brought to twice the larger scale first.
 
     Of the 32 bits, int16 leaves 15 to do so and int8 20.
@@ -55,11 +56,12 @@ def add(a: QType, b: QType, y: QType, sign: int = 1) -> Callable[[Codes, Codes],
     bits = 15 if y.dtype == "int16" else 20
     to_a, to_b = Multiplier.of(a.scale / twice), Multiplier.of(b.scale / twice)
     to_y = Multiplier.of(twice / (2.0**bits * y.scale))
+    low = max(y.low, y.zero_point) if activation == "RELU" else y.low
 
     def run(p: Codes, q: Codes) -> Codes:
         total = (to_a.times((p.astype(np.int64) - a.zero_point) << bits)
                  + sign * to_b.times((q.astype(np.int64) - b.zero_point) << bits))
-        return np.clip(to_y.times(total) + y.zero_point, y.low, y.high).astype(y.dtype)
+        return np.clip(to_y.times(total) + y.zero_point, low, y.high).astype(y.dtype)
 
     return run
 

@@ -26,7 +26,8 @@ class Layer:
     units: int
     """Outputs per frame."""
     activation: str = ""
-    """Of a dense layer: linear, relu or tanh; of the last: softmax, sigmoid or number."""
+    """Of a dense layer: linear, relu or tanh; of the last: softmax, sigmoid or number; of a
+    simple_rnn: tanh (also if empty) or relu."""
     reset_after: bool = True
     """GRU only: reset gate after the recurrent matmul (Keras 3 default, cuDNN) or before."""
     epsilon: float = 1e-3

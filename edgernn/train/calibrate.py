@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn.errors import QuantizeError
 from edgernn.train.blocks.ops import Array
 from edgernn.train.network import Network
 from edgernn.train.reference import FloatModel, FloatOps
@@ -12,6 +13,10 @@ from edgernn.train.stepper import sequence_scores
 
 Ranges = dict[str, tuple[float, float]]
 """Smallest and largest value seen, by name."""
+GROWTH = 2.0
+"""A carried state may be larger than a reset one by this factor; beyond, it is told."""
+LARGEST = 1e9
+"""Nothing that a network computes on purpose is larger; 16 bits of it would say nothing."""
 
 
 class RangeOps(FloatOps):
@@ -37,12 +42,19 @@ class RangeOps(FloatOps):
         self._names[id(value)] = (name, value)
         return value
 
-    def add(self, name: str, a: Array, b: Array, limit: float = np.inf) -> Array:
+    def add(self, name: str, a: Array, b: Array, limit: float = np.inf, relu: bool = False
+            ) -> Array:
         """Also remember which two values the limited sum was made of."""
         if np.isfinite(limit):
             self._limits[self._names[id(a)][0], self._names[id(b)][0]] = limit
             self._limits[self.prefix + name, self.prefix + name] = limit
-        return super().add(name, a, b, limit)
+        return super().add(name, a, b, limit, relu)
+
+    def plus(self, name: str, x: Array, constant: Array, limit: float = np.inf) -> Array:
+        """Also remember the limit.  What x may be is not limited by it: x may be used again."""
+        if np.isfinite(limit):
+            self._limits[self.prefix + name, self.prefix + name] = limit
+        return super().plus(name, x, constant, limit)
 
     def clipped(self) -> Ranges:
         """Ranges, less what a saturated sigmoid or tanh cannot tell apart.
@@ -59,6 +71,17 @@ class RangeOps(FloatOps):
         return ranges
 
 
+def _check_finite(ranges: Ranges, carried: bool) -> None:
+    """Raise if a value has overflowed, or is on its way there."""
+    for name, extent in ranges.items():
+        if not np.isfinite(extent).all() or _largest(extent) > LARGEST:
+            when = "carried over" if carried else "reset for each sequence"
+            raise QuantizeError(
+                f"{name} reached {_largest(extent):.3g} with the state {when}; a state that stays "
+                "bounded was needed. Train a cell whose state is: --cell gru, or simple_rnn with "
+                "--activation tanh")
+
+
 def _largest(extent: tuple[float, float]) -> float:
     return max(abs(extent[0]), abs(extent[1]))
 
@@ -71,6 +94,7 @@ def calibrate(
     network: Network,
     sequences: Sequence[NDArray[np.float32]],
     progress: Callable[[int], None] = lambda frames: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Ranges:
     """Run the float step over sequences and return every value's range.
 
@@ -82,17 +106,35 @@ def calibrate(
         carried over: a stream begins in one way and goes on in the other.
     progress : callable
         Told how many frames each step did.
+    warn : callable
+        Told of each state that grows when it is carried.
 
     Returns
     -------
     dict
         (low, high) by tensor name, always with 0 inside, in the units of the value.
         `x` is the input.
+
+    Raises
+    ------
+    QuantizeError
+        If a value leaves the range of floats: a state that grows without bound.
     """
     ops = RangeOps()
     model = FloatModel(network, ops)
+    seen = []
     for carry in (False, True):
-        sequence_scores(model, sequences, carry, lanes=32, progress=progress)
+        # What overflows is told below, by its name.
+        with np.errstate(over="ignore", invalid="ignore"):
+            sequence_scores(model, sequences, carry, lanes=32, progress=progress)
+        _check_finite(ops.ranges, carry)
+        seen.append(dict(ops.ranges))
+    for name, state in network.states.items():
+        apart, carried = (_largest(ranges[f"{name}_out"]) for ranges in seen)
+        if state.kind == "wide" and carried > GROWTH * apart:
+            warn(f"the state {name} reaches {carried:.3g} when it is carried over, and {apart:.3g} "
+                 "when it is reset for each sequence: it may go on growing in a longer stream, "
+                 "and its integers stop at the range seen here")
     x_low = min(float(rows.min()) for rows in sequences)
     x_high = max(float(rows.max()) for rows in sequences)
     return ops.clipped() | {"x": (min(x_low, 0.0), max(x_high, 0.0))}

@@ -35,6 +35,9 @@ class TrainConfig:
         "nothing said. Empty: every label.")
 
     cell: str = _setting("gru", "Recurrent cell.", choices=tuple(CELLS))
+    activation: str = _setting(
+        "tanh", "SimpleRNN only: tanh, or relu, whose state has no bound.",
+        choices=("tanh", "relu"))
     units: int = _setting(64, "Width of each recurrent layer, and of its state.", 1, 1024)
     layers: int = _setting(1, "Recurrent layers.", 1, 3)
     reset_after: bool = _setting(
@@ -122,6 +125,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
+        if self.activation != "tanh" and not any(
+                form.get("activation") == self.activation
+                for form in CELLS[self.cell].variants.values()):
+            raise ConfigError(f"cell {self.cell} was given activation {self.activation}, which it "
+                              "does not have. Use --cell simple_rnn, or leave --activation out")
         if self.speed[0] <= 0 or self.scene_s[0] < 2:
             raise ConfigError(f"speed {list(self.speed)} and scene_s {list(self.scene_s)} were "
                               "given; a speed above 0 and scenes of 2 s or more were needed")

@@ -100,9 +100,14 @@ class IntOps:
                            (*ids.shape, table.shape[1]))
         return self._reshape(name, found, (ids.units * table.shape[1],))
 
-    def add(self, name: str, a: Value, b: Value, limit: float = np.inf) -> Value:
+    def add(self, name: str, a: Value, b: Value, limit: float = np.inf, relu: bool = False
+            ) -> Value:
         """ADD; the limit is in the calibrated ranges already."""
-        return self._elementwise("ADD", name, a, b)
+        return self._elementwise("ADD", name, a, b, activation="RELU" if relu else "NONE")
+
+    def plus(self, name: str, x: Value, constant: Array, limit: float = np.inf) -> Value:
+        """ADD of a constant; see `add`."""
+        return self._elementwise("ADD", name, x, self._same(f"{name}_by", constant))
 
     def sub(self, name: str, a: Value, b: Value) -> Value:
         """SUB."""
@@ -111,6 +116,10 @@ class IntOps:
     def mul(self, name: str, a: Value, b: Value) -> Value:
         """MUL."""
         return self._elementwise("MUL", name, a, b)
+
+    def times(self, name: str, x: Value, constant: Array) -> Value:
+        """MUL by a constant."""
+        return self._elementwise("MUL", name, x, self._same(f"{name}_by", constant))
 
     def sigmoid(self, name: str, x: Value) -> Value:
         """LOGISTIC."""
@@ -139,6 +148,7 @@ class IntOps:
         a - b needs one bit more than a and b have.  16 bits have it to spare; of 8
         it would cost half the resolution.
         """
+        z, a, b = (self._cast(value, self._element) for value in (z, a, b))
         one_sided = QType("int16", 1 / 16384)
         if self._element == "int16":
             gap = self._call("SUB", f"{name}_gap", [a, b], one_sided, a.shape)
@@ -157,10 +167,10 @@ class IntOps:
             return asymmetric(low, high)
         return symmetric(low, high, "int16")
 
-    def _elementwise(self, op: str, name: str, a: Value, b: Value) -> Value:
+    def _elementwise(self, op: str, name: str, a: Value, b: Value, **options: Any) -> Value:
         a, b = self._cast(a, self._element), self._cast(b, self._element)
         shape = np.broadcast_shapes(a.shape, b.shape)
-        return self._call(op, name, [a, b], self._range(name), shape)
+        return self._call(op, name, [a, b], self._range(name), shape, **options)
 
     def _fully_connected(self, name: str, x: Value, kernel: Array, bias: Array | None,
                          q: QType, relu: bool) -> Value:
@@ -240,6 +250,11 @@ class IntOps:
         index = self._writer.tensor(name, (1, *shape), q.dtype, scales=(q.scale,),
                                     zero_point=q.zero_point)
         return Value(index, name, q, shape)
+
+    def _same(self, name: str, real: Array) -> Value:
+        """A constant that every stream meets, in the type that values have here."""
+        q = symmetric(float(real.min()), float(real.max()), self._element)
+        return self._constant(name, real[None], q)
 
     def _constant(self, name: str, real: NDArray[Any], q: QType) -> Value:
         """`real` of any shape, its first dimension standing where others have the batch."""

@@ -92,7 +92,7 @@ class GraphWriter:
         inputs, outputs : ints
             Tensor indices.
         **options
-            `activation` of a FULLY_CONNECTED (NONE, RELU), `beta` of a SOFTMAX.
+            `activation` of a FULLY_CONNECTED or an ADD (NONE, RELU), `beta` of a SOFTMAX.
         """
         operator = schema.OperatorT()
         operator.opcodeIndex = self._opcode(name)
@@ -100,10 +100,10 @@ class GraphWriter:
         if name in OPTIONS:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, OPTIONS[name])
             operator.builtinOptions = chosen = getattr(schema, OPTIONS[name] + "T")()
-            if name == "FULLY_CONNECTED":
+            if name in ("FULLY_CONNECTED", "ADD"):
                 chosen.fusedActivationFunction = getattr(schema.ActivationFunctionType,
                                                          options.get("activation", "NONE"))
-            elif name == "SOFTMAX":
+            if name == "SOFTMAX":
                 chosen.beta = options.get("beta", 1.0)
             elif name == "CAST":
                 chosen.inDataType = self._graph.tensors[inputs[0]].type

@@ -4,12 +4,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.errors import ConfigError
+from edgernn.errors import ConfigError, ModelError
 from edgernn.train.architecture import Layer
 from edgernn.train.batches import PADDING
 from edgernn.train.blocks import BLOCKS, CELLS
@@ -93,12 +94,20 @@ def layers(config: TrainConfig, labels: int, features: int, vocabulary: int = 0
     if config.layer_norm:
         front.append(Layer("layer_norm", config.front or (front[-1].units if front else features)))
     reset_after = config.reset_after if config.cell == "gru" else True
-    recurrent = [Layer(config.cell, config.units, reset_after=reset_after)] * config.layers
+    activation = "" if config.activation == "tanh" else config.activation
+    recurrent = [Layer(config.cell, config.units, activation, reset_after)] * config.layers
     return (*front, *recurrent, Layer("dense", labels, head))
 
 
 UNITS = "units"
 """Name of the Keras layer that brings numbers to their own unit; its weights are the head's."""
+
+
+def warnings(config: TrainConfig) -> list[str]:
+    """What whoever trains with these settings should know before."""
+    kinds = {(layer.kind, layer.activation): layer for layer in layers(config, 1, 1)}
+    return [text for layer in kinds.values() if layer.kind in CELLS
+            and (text := CELLS[layer.kind].warning(layer))]
 
 
 def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
@@ -129,6 +138,24 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
     if stack[-1].activation == "number":
         x = keras.layers.Rescaling(units[1], units[0], name=UNITS)(x)
     return keras.Model(given, x)
+
+
+def load(path: Path) -> Any:
+    """The Keras model of a run folder's model.keras, in a process that has built none.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file.
+    """
+    keras = import_keras()
+    if not path.is_file():
+        raise ModelError(f"{path} is missing; the model.keras of a run folder was needed. "
+                         "Train first: edgernn train DATA --out run/")
+    for kind, cell in CELLS.items():
+        # Keras knows a cell of ours once one has been made.
+        cell.keras(keras, Layer(kind, 1), kind)
+    return keras.models.load_model(path)
 
 
 def arrays(model: Any, stack: tuple[Layer, ...]) -> dict[str, NDArray[np.float32]]:

@@ -65,6 +65,8 @@ class Report:
     """Of the integer step."""
     worst: list[TensorError]
     """The tensors farthest from their float values, worst first."""
+    warnings: list[str]
+    """What calibration found that accuracy may not show: states that grow when carried."""
 
 
 def quantize_run(
@@ -98,7 +100,9 @@ def quantize_run(
     sequences = _load_sequences(run, network)
     frontend = make_frontend(network.architecture.frontend)
     real = [frontend.features(rows) for rows in _calibration(sequences)]
-    ranges = calibrate(network, real, progress("calibrating", 2 * sum(map(len, real))))
+    warnings: list[str] = []
+    ranges = calibrate(network, real, progress("calibrating", 2 * sum(map(len, real))),
+                       warnings.append)
     flatbuffer, pairs = emit(network, ranges, chosen, per_channel)
 
     emulated = EmulatedModel(flatbuffer, pairs, network.architecture.frontend)
@@ -126,7 +130,8 @@ def quantize_run(
         path=out, bytes=len(data), ops=Counter(op.name for op in emulated.graph.ops),
         state_bytes=sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in states),
         split=split, sequences=len(measured), metric=metric, floats=floats, integers=integers,
-        worst=tensor_errors(network, emulated, rows[:200], frontend.features)[:5])
+        worst=tensor_errors(network, emulated, rows[:200], frontend.features)[:5],
+        warnings=warnings)
 
 
 def tensor_errors(

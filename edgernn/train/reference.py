@@ -37,9 +37,14 @@ class FloatOps:
         """See `Ops.gather`."""
         return self.keep(name, table[ids.astype(np.int64)].reshape(len(ids), -1))
 
-    def add(self, name: str, a: Array, b: Array, limit: float = np.inf) -> Array:
+    def add(self, name: str, a: Array, b: Array, limit: float = np.inf, relu: bool = False
+            ) -> Array:
         """See `Ops.add`."""
-        return self.keep(name, a + b)
+        return self.keep(name, np.maximum(a + b, 0) if relu else a + b)
+
+    def plus(self, name: str, x: Array, constant: Array, limit: float = np.inf) -> Array:
+        """See `Ops.plus`."""
+        return self.keep(name, x + constant)
 
     def sub(self, name: str, a: Array, b: Array) -> Array:
         """See `Ops.sub`."""
@@ -48,6 +53,10 @@ class FloatOps:
     def mul(self, name: str, a: Array, b: Array) -> Array:
         """See `Ops.mul`."""
         return self.keep(name, a * b)
+
+    def times(self, name: str, x: Array, constant: Array) -> Array:
+        """See `Ops.times`."""
+        return self.keep(name, x * constant)
 
     def sigmoid(self, name: str, x: Array) -> Array:
         """See `Ops.sigmoid`."""

@@ -49,6 +49,15 @@ def test_one_json_line_on_stdout_and_a_run_folder_with_the_flags(tmp_path, capfd
     assert len(Sequences.load(tmp_path / "run" / "sequences.npz")) == 60
 
 
+def test_a_relu_state_is_warned_of_before_anything_is_read(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run"), "--cell",
+              "simple_rnn", "--activation", "relu"])
+    caught = capsys.readouterr()
+    for word in ("warning: a relu state has no bound", "tanh", "gru"):
+        assert word in caught.err
+
+
 @pytest.mark.parametrize(("arguments", "code", "named"), [
     (["nowhere", "--out", "run"], 1, "nowhere"),
     (["data.npz", "--out", "there"], 1, "there"),

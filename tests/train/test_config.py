@@ -42,6 +42,8 @@ def test_whole_numbers_will_do_where_fractions_may_stand():
     ({"units": "64"}, "units"),
     ({"layers": 4}, "layers"),
     ({"cell": "transformer"}, "cell"),
+    ({"cell": "gru", "activation": "relu"}, "simple_rnn"),
+    ({"cell": "simple_rnn", "activation": "gelu"}, "activation"),
     ({"dropout": 1.0}, "dropout"),
     ({"learning_rate": float("nan")}, "learning_rate"),
     ({"learning_rate": "fast"}, "learning_rate"),

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 
 from edgernn.train.blocks.block import Block, State
+from edgernn.train.blocks.cell import Cell
 from edgernn.train.blocks.ops import Ops
 
 _MODULES = (importlib.import_module(f"{__name__}.{found.name}")
@@ -18,7 +19,8 @@ BLOCKS: dict[str, Block] = {module.BLOCK.kind: module.BLOCK for module in _MODUL
                             if hasattr(module, "BLOCK")}
 """Every block, by the name it has in architecture.json."""
 
-CELLS: dict[str, Block] = {kind: block for kind, block in BLOCKS.items() if block.cell}
+CELLS: dict[str, Cell] = {kind: block for kind, block in BLOCKS.items()
+                         if isinstance(block, Cell)}
 """The recurrent ones."""
 
-__all__ = ["BLOCKS", "CELLS", "Block", "Ops", "State"]
+__all__ = ["BLOCKS", "CELLS", "Block", "Cell", "Ops", "State"]

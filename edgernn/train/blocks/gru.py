@@ -8,12 +8,12 @@
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from edgernn.train.architecture import Layer
-from edgernn.train.blocks.cell import RECURRENT, Cell
+from edgernn.train.blocks.cell import RECURRENT, Cell, Shapes, gated
 from edgernn.train.blocks.ops import SIGMOID_LIMIT, TANH_LIMIT, Ops, Weights
 
 
@@ -21,6 +21,13 @@ class Gru(Cell):
     """The GRU cell; see the module's equations."""
 
     kind = "gru"
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "": {}, "reset_before": {"reset_after": False}}
+
+    def shapes(self, layer: Layer, inputs: int) -> Shapes:
+        """See `Cell.shapes`; gates are z, r, h."""
+        shapes = gated(layer, inputs, 3)
+        return shapes | {"bias": (2, 3 * layer.units)} if layer.reset_after else shapes
 
     def split(self, layer: Layer, weights: Weights) -> Weights:
         """Keras keeps gates side by side in the order z, r, h."""

@@ -9,6 +9,8 @@ n (gamma K) + (beta K + b), two ops less in the step.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.ops import Array, Ops, Precision, Weights
 from edgernn.train.blocks.plain import Plain
@@ -44,14 +46,28 @@ class LayerNorm(Plain):
 
 def normalize(ops: Ops[Any], stem: str, x: Any, epsilon: float) -> Any:
     """``(x - mean) / sqrt(variance + epsilon)`` over units; names begin with `stem`."""
-    centered = ops.sub(f"{stem}centered", x, ops.mean(f"{stem}mean", x))
+    return scale(ops, stem, ops.sub(f"{stem}centered", x, ops.mean(f"{stem}mean", x)), epsilon)
+
+
+def scale(ops: Ops[Any], stem: str, centered: Any, epsilon: float) -> Any:
+    """`normalize` of what has a mean of 0 already."""
     variance = ops.mean(f"{stem}variance", ops.mul(f"{stem}squared", centered, centered), epsilon)
     return ops.mul(f"{stem}normal", centered, ops.rsqrt(f"{stem}inverse_deviation", variance))
 
 
+def center(array: Array) -> Array:
+    """A matrix or bias whose outputs have a mean of 0: two ops less than to subtract it."""
+    centered: Array = array - array.mean(axis=-1, keepdims=True)
+    return centered
+
+
 def fold(norm: Weights, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The next layer's arrays with a LayerNorm's gamma and beta taken up."""
-    kernel, bias = arrays["kernel"], arrays["bias"].copy()
+    """The next layer's arrays with a LayerNorm's gamma and beta taken up.
+
+    A layer without a bias gets one.
+    """
+    kernel = arrays["kernel"]
+    bias = np.array(arrays.get("bias", np.zeros(kernel.shape[1], np.float32)))
     bias[(0,) * (bias.ndim - 1)] += norm["beta"] @ kernel  # row 0 where a GRU has two
     return dict(arrays) | {"kernel": norm["gamma"][:, None] * kernel, "bias": bias}
 

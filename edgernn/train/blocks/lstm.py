@@ -13,7 +13,7 @@ import numpy as np
 
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.block import State
-from edgernn.train.blocks.cell import RECURRENT, Cell
+from edgernn.train.blocks.cell import RECURRENT, Cell, Shapes, gated
 from edgernn.train.blocks.ops import SIGMOID_LIMIT, TANH_LIMIT, Ops, Precision, Weights
 
 
@@ -21,6 +21,10 @@ class Lstm(Cell):
     """The LSTM cell; see the module's equations."""
 
     kind = "lstm"
+
+    def shapes(self, layer: Layer, inputs: int) -> Shapes:
+        """See `Cell.shapes`; gates are i, f, c, o."""
+        return gated(layer, inputs, 4)
 
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """See `Block.states`."""

@@ -36,18 +36,24 @@ class Ops(Protocol[V]):
     def gather(self, name: str, ids: V, table: Array) -> V:
         """Rows of `table` (rows, units) side by side: (batch, n) ids to (batch, n * units)."""
 
-    def add(self, name: str, a: V, b: V, limit: float = np.inf) -> V:
+    def add(self, name: str, a: V, b: V, limit: float = np.inf, relu: bool = False) -> V:
         """``a + b``, of which nobody can tell values beyond ±`limit` apart.
 
         A sigmoid is within 1/2980 of flat beyond 8, a tanh beyond 4; telling so
-        keeps the integer's steps for values that matter.
+        keeps the integer's steps for values that matter.  Negatives to 0 if `relu`.
         """
+
+    def plus(self, name: str, x: V, constant: Array, limit: float = np.inf) -> V:
+        """``x + constant``, of shape (units,) or (1,); the limit is that of `add`."""
 
     def sub(self, name: str, a: V, b: V) -> V:
         """``a - b``; either may be one value wide."""
 
     def mul(self, name: str, a: V, b: V) -> V:
         """``a * b``, element by element."""
+
+    def times(self, name: str, x: V, constant: Array) -> V:
+        """``x * constant``, of shape (units,) or (1,)."""
 
     def sigmoid(self, name: str, x: V) -> V:
         """``1 / (1 + exp(-x))``."""
