@@ -9,7 +9,7 @@ else knows a block: a file in this package with a `BLOCK` in it is a new one.
 import importlib
 import pkgutil
 
-from edgernn.train.blocks.block import Block, State
+from edgernn.train.blocks.block import Block, Context, State
 from edgernn.train.blocks.ops import Ops
 
 _MODULES = (importlib.import_module(f"{__name__}.{found.name}")
@@ -21,4 +21,4 @@ BLOCKS: dict[str, Block] = {module.BLOCK.kind: module.BLOCK for module in _MODUL
 CELLS: dict[str, Block] = {kind: block for kind, block in BLOCKS.items() if block.cell}
 """The recurrent ones."""
 
-__all__ = ["BLOCKS", "CELLS", "Block", "Ops", "State"]
+__all__ = ["BLOCKS", "CELLS", "Block", "Context", "Ops", "State"]

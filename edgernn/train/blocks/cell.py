@@ -1,7 +1,7 @@
 """What most recurrent cells have in common."""
 
 from edgernn.train.architecture import Layer
-from edgernn.train.blocks.block import State
+from edgernn.train.blocks.block import Context, State
 from edgernn.train.blocks.ops import Precision
 
 RECURRENT = {"return_sequences": True, "recurrent_initializer": "orthogonal"}
@@ -25,6 +25,10 @@ class Cell:
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """See `Block.states`."""
         return {"h": State((layer.units,))}
+
+    def contexts(self, layer: Layer, inputs: int) -> dict[str, Context]:
+        """See `Block.contexts`."""
+        return {}
 
     def precision(self, layer: Layer) -> Precision:
         """See `Block.precision`."""
