@@ -1,8 +1,11 @@
 """edgernn.json inside the .tflite.
 
-It rides behind the FlatBuffer as a ZIP archive of one stored member, as TensorFlow
+It rides behind the FlatBuffer in a ZIP archive of stored members, as TensorFlow
 Lite's metadata does with associated files: interpreters do not look there, and
 ``unzip -p kws.tflite edgernn.json`` shows it.
+
+A model of several parts has the others as further members, each a whole model file:
+``unzip g2p.tflite decoder.tflite`` takes one out, and it can be opened alone.
 """
 
 import dataclasses
@@ -10,7 +13,8 @@ import hashlib
 import io
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgernn import files, spec
@@ -18,6 +22,8 @@ from edgernn.errors import ModelError
 from edgernn.spec import ModelSpec
 
 MEMBER = "edgernn.json"
+SUFFIX = ".tflite"
+"""What follows a part's name in its member's."""
 LARGEST_JSON = 4 << 20
 REMEDY = "Make the model again: edgernn quantize"
 
@@ -30,31 +36,58 @@ class Bundle:
     flatbuffer: bytes
     """What an interpreter reads; its digest was checked."""
     spec: ModelSpec
+    parts: Mapping[str, "Bundle"] = field(default_factory=dict)
+    """The other models in the file, by name; their digests were checked too."""
+
+    def part(self, name: str) -> "Bundle":
+        """The other model of that name.
+
+        Raises
+        ------
+        ModelError
+            If there is none.
+        """
+        if name not in self.parts:
+            raise ModelError(f"{self.path} has no part {name!r}; it has "
+                             f"{', '.join(self.parts) or 'no parts'}. {REMEDY}")
+        return self.parts[name]
 
 
-def attach(flatbuffer: bytes, model: ModelSpec) -> bytes:
-    """The FlatBuffer with `model` behind it, its digest filled in.
+def attach(flatbuffer: bytes, model: ModelSpec, parts: Mapping[str, bytes] | None = None) -> bytes:
+    """The FlatBuffer with `model` and the files of other parts behind it, digests filled in.
 
     Equal arguments give equal bytes.
     """
-    model = dataclasses.replace(model, model_sha256=hashlib.sha256(flatbuffer).hexdigest())
+    parts = parts or {}
+    model = dataclasses.replace(
+        model, model_sha256=hashlib.sha256(flatbuffer).hexdigest(),
+        parts={name: hashlib.sha256(data).hexdigest() for name, data in parts.items()})
     file = io.BytesIO(flatbuffer)
     # Appending makes the offsets count from the start of the file, as unzip wants them.
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        member = zipfile.ZipInfo(MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
-        member.external_attr = 0o644 << 16
-        archive.writestr(member, spec.to_json(model))
+        # edgernn.json first: the FlatBuffer ends where it begins.
+        for name, text in ((MEMBER, spec.to_json(model).encode()),
+                           *((f"{name}{SUFFIX}", data) for name, data in parts.items())):
+            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, text)
     return file.getvalue()
 
 
 def split(data: bytes, where: str = "the model") -> tuple[bytes, ModelSpec]:
+    """FlatBuffer and spec of the main part alone; see `parse`."""
+    found = parse(data, where)
+    return found.flatbuffer, found.spec
+
+
+def parse(data: bytes, where: str = "the model", path: Path = Path()) -> Bundle:
     """Take apart what `attach` joined.
 
     Raises
     ------
     ModelError
-        If there is no edgernn.json, or anything is damaged: the JSON has a checksum in
-        the archive, and holds the digest of the FlatBuffer.
+        If there is no edgernn.json, a part is missing, or anything is damaged: the JSON has
+        a checksum in the archive, and holds the digests of the FlatBuffer and of the parts.
     """
     if data[4:8] != b"TFL3":
         raise ModelError(f"{where} is not a TensorFlow Lite model: it begins with {data[:8]!r}, "
@@ -65,20 +98,40 @@ def split(data: bytes, where: str = "the model") -> tuple[bytes, ModelSpec]:
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > LARGEST_JSON:
                 raise zipfile.BadZipFile(f"{MEMBER} is compressed or too large")
             text = archive.read(member)
+            model = spec.from_json(text, f"{MEMBER} of {where}")
+            others = {name: _part(archive, name, digest, where)
+                      for name, digest in model.parts.items()}
     # What zipfile raises on archives with flipped bits, seen by flipping every one.
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, RuntimeError,
             NotImplementedError, OverflowError, IndexError) as problem:
         raise ModelError(f"{where} has no readable {MEMBER} behind the model ({problem}). It may "
                          "be damaged, or come from another tool; copy it again, or make it with "
                          "edgernn quantize") from problem
-    model = spec.from_json(text, f"{MEMBER} of {where}")
     flatbuffer = data[: member.header_offset]
     found = hashlib.sha256(flatbuffer).hexdigest()
     if found != model.model_sha256:
         raise ModelError(f"{where} is damaged: its SHA-256 is {found[:12]}..., and "
                          f"{MEMBER} says {model.model_sha256[:12]}... Copy it again, or make it "
                          "again: edgernn quantize")
-    return flatbuffer, model
+    return Bundle(path, flatbuffer, model, {
+        name: parse(part, f"the part {name!r} of {where}", path)
+        for name, part in others.items()})
+
+
+def _part(archive: zipfile.ZipFile, name: str, digest: str, where: str) -> bytes:
+    """A member that holds another model; its digest is in edgernn.json."""
+    try:
+        data = archive.read(f"{name}{SUFFIX}")
+    except KeyError:
+        raise ModelError(f"{where} lacks its part {name!r}: {MEMBER} names it, but the file holds "
+                         f"{', '.join(archive.namelist())}. Copy it again, or make it again: "
+                         "edgernn quantize") from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != digest:
+        raise ModelError(f"the part {name!r} of {where} is damaged: its SHA-256 is {found[:12]}"
+                         f"..., and {MEMBER} says {digest[:12]}... Copy it again, or make it "
+                         "again: edgernn quantize")
+    return data
 
 
 def read(path: Path) -> Bundle:
@@ -88,7 +141,7 @@ def read(path: Path) -> Bundle:
     except OSError as problem:
         raise ModelError(f"{path} cannot be read: {problem.strerror}. "
                          "Give a .tflite made by edgernn quantize") from problem
-    return Bundle(path, *split(data, str(path)))
+    return parse(data, str(path), path)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ from edgernn.errors import BackendError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
 from edgernn.interpreter import available
-from edgernn.spec import LogMelSpec, TokenSpec
+from edgernn.spec import LogMelSpec, PartsSpec, TokenSpec
 from edgernn.step import StepModel
 from edgernn.stream import Listener, listen, sample_rate_hz
 
@@ -183,6 +183,8 @@ def generated(model: StepModel, seconds: float) -> NDArray[Any]:
     if isinstance(spec, TokenSpec):
         tokens = [*spec.vocabulary, "?"]
         return np.array([tokens[i] for i in rng.integers(len(tokens), size=count)])
+    if isinstance(spec, PartsSpec):
+        return rng.integers(-128, 128, (count, spec.width)).astype(np.int8)
     return rng.normal(spec.mean, spec.std, (count, len(spec.mean))).astype(np.float32)
 
 

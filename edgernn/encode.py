@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgernn.errors import ModelError
 from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO
 from edgernn.quant import QType, quantize_features, shift_codes
-from edgernn.spec import FrontendSpec, LogMelSpec, TokenSpec
+from edgernn.spec import FrontendSpec, LogMelSpec, PartsSpec, TokenSpec
 
 Encoder = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -28,6 +28,8 @@ def encoder(frontend: FrontendSpec, q: QType) -> Encoder:
     """
     if isinstance(frontend, TokenSpec):
         return lambda rows: rows.astype(np.int32)
+    if isinstance(frontend, PartsSpec):
+        return lambda rows: rows.astype(q.dtype, casting="no")
     if not isinstance(frontend, LogMelSpec):
         return lambda rows: quantize_features(rows, q)
     shift = round(float(np.log2(q.scale / CODE_SCALE)))

@@ -31,7 +31,7 @@ OPS = {0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEP
        6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL",
        19: "RELU", 22: "RESHAPE", 25: "SOFTMAX", 28: "TANH", 34: "PAD", 36: "GATHER", 40: "MEAN",
        41: "SUB", 45: "STRIDED_SLICE", 49: "SPLIT", 53: "CAST", 76: "RSQRT", 83: "PACK",
-       102: "SPLIT_V", 114: "QUANTIZE", 129: "CALL_ONCE", 142: "VAR_HANDLE",
+       102: "SPLIT_V", 114: "QUANTIZE", 126: "BATCH_MATMUL", 129: "CALL_ONCE", 142: "VAR_HANDLE",
        143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"}
 """Names of the schema's BuiltinOperator, as far as edgernn has met them."""
 
@@ -44,6 +44,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "MUL": {"activation": (4, "b")},
     "SOFTMAX": {"beta": (4, "f")},
     "GATHER": {"axis": (4, "i"), "batch_dims": (6, "i")},
+    "BATCH_MATMUL": {"adj_x": (4, "?"), "adj_y": (6, "?")},
     "CONCATENATION": {"axis": (4, "i"), "activation": (6, "b")},
 }
 """For each op, the options worth knowing: place in the vtable and struct format."""
@@ -54,7 +55,8 @@ LARGEST_TENSOR = 2**28
 
 OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 2),
             "LOGISTIC": (1, 1), "TANH": (1, 1), "SOFTMAX": (1, 1), "RSQRT": (1, 1),
-            "QUANTIZE": (1, 1), "CAST": (1, 1), "GATHER": (2, 2), "RESHAPE": (2, 2)}
+            "QUANTIZE": (1, 1), "CAST": (1, 1), "GATHER": (2, 2), "RESHAPE": (2, 2),
+            "BATCH_MATMUL": (2, 2)}
 """Fewest and most inputs of the ops that edgernn emits, which are those checked closely."""
 
 BIASES = {"int8": ("int32",), "int16": ("int64", "int32")}
@@ -344,6 +346,8 @@ def _check_op(graph: Graph, op: Op) -> None:
             _check_scale(tensor, op)
     if op.name == "FULLY_CONNECTED":
         _check_matmul(x, tensors[1], tensors[2] if len(tensors) == 4 else None, y)
+    elif op.name == "BATCH_MATMUL":
+        _check_batch_matmul(x, tensors[1], y, op)
     elif np.broadcast_shapes(*(t.shape for t in tensors[:-1])) != y.shape:
         raise ValueError(f"{op.name} makes {y.name!r} of shape {y.shape} from "
                          f"{', '.join(str(t.shape) for t in tensors[:-1])}")
@@ -357,6 +361,15 @@ def _check_scale(tensor: Tensor, op: Op) -> None:
     if len(tensor.scales) != 1 or not low <= tensor.zero_points[0] <= high:
         raise ValueError(f"{op.name} has {tensor.name!r} of {tensor.dtype} with scales "
                          f"{tensor.scales[:3]} and zero points {tensor.zero_points[:3]}")
+
+
+def _check_batch_matmul(a: Tensor, b: Tensor, y: Tensor, op: Op) -> None:
+    """One matrix by one matrix, both computed or given: (1, m, k) by (1, k, n)."""
+    right = (b.shape[0], *b.shape[:0:-1]) if op.options["adj_y"] else b.shape
+    if op.options["adj_x"] or {len(a.shape), len(b.shape)} != {3} or (
+            a.shape[0], a.shape[2]) != right[:2] or y.shape != (*a.shape[:2], right[2]):
+        raise ValueError(f"BATCH_MATMUL makes {y.name!r} of shape {y.shape} from {a.name!r} of "
+                         f"shape {a.shape} and {b.name!r} of shape {b.shape}, {dict(op.options)}")
 
 
 def _check_gather(table: Tensor, ids: Tensor, y: Tensor, op: Op) -> None:

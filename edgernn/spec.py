@@ -25,8 +25,11 @@ TASKS = {
     "label": "every frame has a label",
     "regress": "every frame has a number",
     "next": "every frame is predicted from those before it",
+    "transduce": "a sequence becomes another, of another length",
 }
 """What a model can be asked, by name."""
+PART = "part"
+"""The task of a part whose output is no answer, but another part's input."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,16 @@ class TokenSpec:
     kind: str = "tokens"
 
 
-FrontendSpec = Union[LogMelSpec, StandardizeSpec, TokenSpec]  # noqa: UP007 - typing.get_args reads it
+@dataclass(frozen=True)
+class PartsSpec:
+    """What comes in are outputs of other parts of the model, side by side, as codes."""
+
+    width: int
+    """Values per frame."""
+    kind: str = "parts"
+
+
+FrontendSpec = Union[LogMelSpec, StandardizeSpec, TokenSpec, PartsSpec]  # noqa: UP007 - typing.get_args reads it
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,14 @@ class ModelSpec:
     """How it was quantized: int8, int8x16 or int16x8."""
     task: str = "spot"
     """One of `TASKS`; models of format 1 did not say."""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """Names of the tensors that are set once before the first step, by what they are:
+    memory, keys and mask of an attention."""
+    longest: int = 0
+    """Tokens that it takes or gives at most; 0: any number."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the other models in this file, by their names: `decoder` is the member
+    ``decoder.tflite`` of the archive, a whole model file itself."""
     detector: DetectorSpec | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where the model comes from: versions, command, date, data and licences."""

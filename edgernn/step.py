@@ -15,7 +15,7 @@ from edgernn.frontend.tokens import Tokens
 from edgernn.graph import Graph, Tensor
 from edgernn.interpreter import Runtime, open_runtime
 from edgernn.quant import FeatureQuantizer, QType
-from edgernn.spec import ModelSpec, TokenSpec
+from edgernn.spec import PART, ModelSpec, TokenSpec
 
 Codes = NDArray[Any]
 FLOAT32 = np.dtype(np.float32)
@@ -60,7 +60,7 @@ class StepModel:
                                             self._order.carried)
         self._invoke = runtime.invoke
         self._real_scores = _score_table(scores.qtype).take
-        self._scores_row = np.zeros((1, len(spec.labels)), np.float32)
+        self._scores_row = np.zeros((1, scores.shape[-1]), np.float32)
         self._scores = self._scores_row[0]
         self.reset()
 
@@ -81,7 +81,11 @@ class StepModel:
         BackendError
             If the runtime is missing, refuses the model, or does not carry its state.
         """
-        parts = bundle.read(Path(path))
+        return cls.load(bundle.read(Path(path)), backend)
+
+    @classmethod
+    def load(cls, parts: bundle.Bundle, backend: str = "auto") -> "StepModel":
+        """The main part of a file that was read, or one of its others; see `open`."""
         step_graph = graph.read(parts.flatbuffer)
         check(parts.spec, step_graph)
         model = cls(parts.spec, step_graph,
@@ -128,11 +132,43 @@ class StepModel:
             raise _not_finite(features)
         states = self._states
         states[self._x] = codes
-        outputs = self._invoke(states)
+        self._outputs = outputs = self._invoke(states)
         self._real_scores(outputs[self._at], None, self._scores_row, "wrap")
         for source, target in self._carried:
             states[target] = outputs[source]
         return self._scores
+
+    @property
+    def codes(self) -> Codes:
+        """The last step's output as the model gave it, shape (1, width): for another part."""
+        if not self._outputs:
+            raise FeatureError("no step was made, so there is no output. Call step() first")
+        return self._outputs[self._at]
+
+    def set_context(self, name: str, codes: Codes) -> None:
+        """Set what the model looks at besides its frames, until the next `reset`.
+
+        Parameters
+        ----------
+        name : str
+            A key of ``spec.context``, such as memory, keys or mask.
+        codes : array
+            Of the tensor's own type, shape without the batch.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such context, or it has another type or shape.
+        """
+        if name not in self.spec.context:
+            raise ModelError(f"this model has no context {name!r}; it has "
+                             f"{', '.join(self.spec.context) or 'none'}. Set one of those")
+        tensor = self.graph.tensor(self.spec.context[name])
+        if codes.dtype != tensor.dtype or (1, *codes.shape) != tensor.shape:
+            raise ModelError(f"the context {name!r} is {codes.dtype}{list(codes.shape)}; this "
+                             f"model needs {tensor.dtype}{list(tensor.shape[1:])}. Give what the "
+                             "model's other parts give")
+        self._states[self._order.inputs.index(tensor)] = codes[None].copy()
 
     def hold(self) -> NDArray[np.float32]:
         """Let a masked or missing frame pass: the state stays, the last scores are repeated.
@@ -145,6 +181,7 @@ class StepModel:
         """Forget everything."""
         self._states: list[Codes] = [np.full(t.shape, t.qtype.zero_point, t.dtype)
                                      for t in self._order.inputs]
+        self._outputs = []
         self._scores[:] = 0
 
     def state(self) -> dict[str, Codes]:
@@ -230,13 +267,15 @@ def check(spec: ModelSpec, graph: Graph) -> None:
     outs = {graph.tensors[i].name for i in graph.outputs}
     for name, where, kind in ((spec.input, ins, "input"), (spec.output, outs, "output"),
                               *((p.input, ins, "input") for p in spec.states),
-                              *((p.output, outs, "output") for p in spec.states)):
+                              *((p.output, outs, "output") for p in spec.states),
+                              *((name, ins, "input") for name in spec.context.values())):
         if name not in where:
             raise ModelError(f"edgernn.json names the {kind} {name!r}, which the model does not "
                              f"have; it has {', '.join(sorted(where))}. {bundle.REMEDY}")
-    if len(ins) != 1 + len(spec.states) or len(graph.inputs) != len(ins):
+    explained = 1 + len(spec.states) + len(spec.context)
+    if len(ins) != explained or len(graph.inputs) != len(ins):
         raise ModelError(f"the model has the inputs {', '.join(sorted(ins))}, of which edgernn.json"
-                         f" explains only {1 + len(spec.states)}. {bundle.REMEDY}")
+                         f" explains only {explained}. {bundle.REMEDY}")
     for pair in spec.states:
         before, after = graph.tensor(pair.input), graph.tensor(pair.output)
         if _type(before) != _type(after):
@@ -256,7 +295,9 @@ def _check_widths(spec: ModelSpec, graph: Graph) -> None:
             raise ModelError(f"the tensor {tensor.name!r} is {_type(tensor)}; "
                              f"{' or '.join(dtypes)} of shape [1, n] was needed. {bundle.REMEDY}")
     features = make_frontend(spec.frontend).width
-    for what, found, needed in (("labels", scores.shape[1], len(spec.labels)),
+    # What a part gives are no scores of labels, but another part's input.
+    labels = scores.shape[1] if spec.task == PART else len(spec.labels)
+    for what, found, needed in (("labels", scores.shape[1], labels),
                                 ("frontend features", x.shape[1], features)):
         if found != needed:
             raise ModelError(f"edgernn.json has {needed} {what}, but the model has {found}. "

@@ -16,8 +16,8 @@ from edgernn.quant import QType
 
 Codes = NDArray[Any]
 
-OPS = ("ADD", "CAST", "FULLY_CONNECTED", "GATHER", "LOGISTIC", "MUL", "QUANTIZE", "RESHAPE",
-       "RSQRT", "SOFTMAX", "SUB", "TANH")
+OPS = ("ADD", "BATCH_MATMUL", "CAST", "FULLY_CONNECTED", "GATHER", "LOGISTIC", "MUL", "QUANTIZE",
+       "RESHAPE", "RSQRT", "SOFTMAX", "SUB", "TANH")
 """What it can do."""
 
 
@@ -83,6 +83,9 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
         return (arithmetic.fully_connected(x, graph.tensors[op.inputs[1]], bias, y,
                                            op.options["activation"]),
                 op.inputs[:1], op.outputs[0])
+    if op.name == "BATCH_MATMUL":
+        b = _qtype(graph, op.inputs[1], op)
+        return (arithmetic.batch_matmul(x, b, y, op.options["adj_y"]), op.inputs, op.outputs[0])
     if op.name in ("ADD", "SUB", "MUL"):
         other = _qtype(graph, op.inputs[1], op)
         if op.name == "ADD":

@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED, ADD, SUB, MUL, QUANTIZE and CAST on int8 and int16."""
+"""FULLY_CONNECTED, BATCH_MATMUL, ADD, SUB, MUL, QUANTIZE and CAST on int8 and int16."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +44,23 @@ def _matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
         return Multiplier.each(x.scale * scales / y.scale)
     # The kernel multiplies the two float32 scales of the per-tensor case in float32.
     return Multiplier.of(float(np.float32(x.scale) * np.float32(scales[0])) / y.scale)
+
+
+def batch_matmul(a: QType, b: QType, y: QType, transpose: bool) -> Callable[[Codes, Codes], Codes]:
+    """BATCH_MATMUL: ``p @ q`` per stream, q transposed first if `transpose`."""
+    # The kernel multiplies the two float32 scales in float32.
+    multiplier = Multiplier.of(float(np.float32(a.scale) * np.float32(b.scale)) / y.scale)
+    rescale = multiplier.times_wide if a.dtype == "int16" else multiplier.times
+
+    def run(p: Codes, q: Codes) -> Codes:
+        # In float64, as in `fully_connected`: exact up to 2**23 products of two int16.
+        right = q.astype(np.float64) - b.zero_point
+        if transpose:
+            right = right.swapaxes(-1, -2)
+        sums = np.rint((p.astype(np.float64) - a.zero_point) @ right).astype(np.int64)
+        return np.clip(rescale(sums) + y.zero_point, y.low, y.high).astype(y.dtype)
+
+    return run
 
 
 def add(a: QType, b: QType, y: QType, activation: str = "NONE", sign: int = 1

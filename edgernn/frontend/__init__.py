@@ -1,11 +1,12 @@
 """Frontends: what turns samples, sensor rows or text into the model's features."""
 
 from edgernn.frontend.logmel import LogMel
+from edgernn.frontend.parts import Parts
 from edgernn.frontend.standardize import Standardize
 from edgernn.frontend.tokens import Tokens
-from edgernn.spec import FrontendSpec, LogMelSpec, TokenSpec
+from edgernn.spec import FrontendSpec, LogMelSpec, PartsSpec, TokenSpec
 
-Frontend = LogMel | Standardize | Tokens
+Frontend = LogMel | Standardize | Tokens | Parts
 
 
 def make_frontend(spec: FrontendSpec) -> Frontend:
@@ -20,4 +21,6 @@ def make_frontend(spec: FrontendSpec) -> Frontend:
         return LogMel(spec)
     if isinstance(spec, TokenSpec):
         return Tokens(spec)
+    if isinstance(spec, PartsSpec):
+        return Parts(spec)
     return Standardize(spec)

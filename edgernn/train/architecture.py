@@ -36,6 +36,12 @@ class Layer:
     """Whether its input is added to its output; they must be of one width."""
     vocabulary: int = 0
     """Embedding only: rows of its table, of which row 0 is padding's."""
+    positions: int = 0
+    """Attention only: rows of the memory it looks at, the longest source."""
+    memory: int = 0
+    """Attention only: width of a row."""
+    keys: int = 0
+    """Attention only, if additive: width of a row's key."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Architecture:
     detector: DetectorSpec | None = None
     task: str = "classify"
     """What is asked: see `edgernn.spec.TASKS`."""
+    longest: int = 0
+    """Tokens that it takes or gives at most; 0: any number."""
     format: int = FORMAT
 
     def to_json(self) -> str:

@@ -19,12 +19,17 @@ LARGEST = 1e9
 """Nothing that a network computes on purpose is larger; 16 bits of it would say nothing."""
 
 
+MASKED = 10.0
+"""How far below the lowest score a masked one is: its softmax is e^-10 of it at most."""
+
+
 class RangeOps(FloatOps):
     """Float arithmetic that remembers the range of each result."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ranges: Ranges = {}
+        self.ranges_unmasked: Ranges = {}
         self._limits: dict[tuple[str, str], float] = {}
         self._names: dict[int, tuple[str, Array]] = {}
 
@@ -42,11 +47,25 @@ class RangeOps(FloatOps):
         self._names[id(value)] = (name, value)
         return value
 
+    def mask(self, name: str, scores: Array, bias: Array) -> Array:
+        """Only what is not masked counts, and room below it for what is."""
+        masked = super().mask(name, scores, bias)
+        shown = masked[bias == 0]
+        low, high = float(shown.min()), float(shown.max())
+        stem = self.prefix + name
+        before = self.ranges_unmasked.get(stem, (low, high))
+        low, high = min(low, before[0]), max(high, before[1])
+        self.ranges_unmasked[stem] = (low, high)
+        self.ranges[stem] = (min(low - MASKED, 0.0), max(high, 0.0))
+        return masked
+
     def add(self, name: str, a: Array, b: Array, limit: float = np.inf, relu: bool = False
             ) -> Array:
         """Also remember which two values the limited sum was made of."""
         if np.isfinite(limit):
-            self._limits[self._names[id(a)][0], self._names[id(b)][0]] = limit
+            # What comes from another part was measured there, and is not narrowed here.
+            if id(a) in self._names and id(b) in self._names:
+                self._limits[self._names[id(a)][0], self._names[id(b)][0]] = limit
             self._limits[self.prefix + name, self.prefix + name] = limit
         return super().add(name, a, b, limit, relu)
 

@@ -49,6 +49,18 @@ class TrainConfig:
     input_noise: float = _setting(
         0.2, "Standard deviation of the Gaussian noise added to features.", 0)
 
+    attention: str = _setting(
+        "dot", "Transduce: how the decoder looks back at the encoder's outputs: dot (Luong), "
+        "additive (Bahdanau), or none: it has the encoder's last state alone.",
+        choices=("none", "dot", "additive"))
+    bidirectional: bool = _setting(
+        False, "Transduce: the encoder reads the source from both ends.")
+    label_smoothing: float = _setting(
+        0.0, "Transduce: share of each target spread over all tokens.", 0, 0.9)
+    token_noise: float = _setting(
+        0.0, "Transduce: share of the decoder's inputs that are random tokens in training, so "
+        "that it learns to go on after an error of its own.", 0, 0.9)
+
     epochs: int = _setting(100, "Most times the training set is gone through.", 1)
     batch: int = _setting(16, "Lessons per update of the weights.", 1)
     learning_rate: float = _setting(3e-3, "Of Adam at the start; a cosine takes it to 5 %.",

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.quant import QType, quantize
-from edgernn.spec import LogMelSpec, StatePair, TokenSpec
-from edgernn.train.blocks.block import State
+from edgernn.spec import LogMelSpec, PartsSpec, StatePair, TokenSpec
+from edgernn.train.blocks.block import Context, State
 from edgernn.train.blocks.ops import Array, Precision
 from edgernn.train.calibrate import Ranges
 from edgernn.train.flatbuffer import GraphWriter
@@ -80,7 +80,7 @@ class IntOps:
 
     def dense(
         self, name: str, x: Value, kernel: Array, bias: Array | None = None, relu: bool = False,
-        exact: bool = False,
+        exact: bool = False, export: bool = False,
     ) -> Value:
         """FULLY_CONNECTED, then a cast where what follows is wider than the matmul."""
         if exact:
@@ -89,6 +89,9 @@ class IntOps:
         x = self._cast(x, self._profile.matmul)
         narrow = self._profile.matmul == "int8" and self._element == "int8"
         low, high = self._ranges[self._prefix + name]
+        if export:
+            q = symmetric(low, high, self._profile.matmul)
+            return self._fully_connected(name, x, kernel, bias, q, relu)
         q = asymmetric(low, high) if narrow else symmetric(low, high, self._profile.matmul)
         return self._cast(self._fully_connected(name, x, kernel, bias, q, relu), self._element)
 
@@ -99,6 +102,28 @@ class IntOps:
         found = self._call("GATHER", f"{name}_apart", [rows, ids], q,
                            (*ids.shape, table.shape[1]))
         return self._reshape(name, found, (ids.units * table.shape[1],))
+
+    def matmul(self, name: str, a: Value, b: Value, transpose_b: bool = False) -> Value:
+        """BATCH_MATMUL, in the types of a FULLY_CONNECTED."""
+        a, b = self._cast(a, self._profile.matmul), self._cast(b, self._profile.matmul)
+        low, high = self._ranges[self._prefix + name]
+        narrow = self._profile.matmul == "int8" and self._element == "int8"
+        q = asymmetric(low, high) if narrow else symmetric(low, high, self._profile.matmul)
+        units = b.shape[0] if transpose_b else b.shape[1]
+        made = self._call("BATCH_MATMUL", name, [a, b], q, (a.shape[0], units), adj_y=transpose_b)
+        return self._cast(made, self._element)
+
+    def reshape(self, name: str, x: Value, shape: tuple[int, ...]) -> Value:
+        """RESHAPE."""
+        return self._reshape(name, x, shape)
+
+    def mask(self, name: str, scores: Value, bias: Value) -> Value:
+        """ADD; a masked sum saturates at the bottom of its type."""
+        return self._elementwise("ADD", name, scores, bias)
+
+    def export(self, name: str, x: Value) -> Value:
+        """QUANTIZE, also where the type is the same: it makes a tensor of its own."""
+        return self._call("QUANTIZE", name, [x], TANH[self._profile.matmul], x.shape)
 
     def add(self, name: str, a: Value, b: Value, limit: float = np.inf, relu: bool = False
             ) -> Value:
@@ -281,8 +306,8 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     Returns
     -------
     bytes
-        A FlatBuffer with the inputs `x` and every state, the outputs `scores` and
-        every state.
+        A FlatBuffer with the inputs `x`, every state and every context, the outputs
+        `scores` and every state.
     tuple of StatePair
         Which output to feed back to which input.
     """
@@ -295,10 +320,13 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     x = ops._value("x", x_type, (architecture.features,))
     before = {name: ops._value(f"{name}_in", states[name], state.shape)
               for name, state in network.states.items()}
-    scores, after = network.step(ops, x, before)
+    contexts = {name: ops._value(name, _context_type(name, context, profile, ranges),
+                                 context.shape)
+                for name, context in network.contexts.items()}
+    scores, after = network.step(ops, x, before | contexts)
     for op, inputs, outputs, options in _scheduled(ops.calls):
         writer.op(op, inputs, outputs, **options)
-    data = writer.finish([x.index, *(v.index for v in before.values())],
+    data = writer.finish([v.index for v in (x, *before.values(), *contexts.values())],
                          [scores.index, *(after[name].index for name in before)])
     return data, tuple(StatePair(before[n].name, after[n].name) for n in before)
 
@@ -311,11 +339,23 @@ def _state_type(name: str, state: State, profile: Profile, ranges: Ranges) -> QT
     return power_of_two(*ranges[f"{name}_out"])
 
 
+def _context_type(name: str, context: Context, profile: Profile, ranges: Ranges) -> QType:
+    """As the part that makes it has it; a mask takes any score to the bottom of the sum's type."""
+    if context.kind == "mask":
+        low, high = ranges[f"{name}ed"]
+        return QType(profile.gates, (high - low) / QType(profile.gates, 1.0).high)
+    if context.kind == "export":
+        return symmetric(*ranges[name], profile.matmul)
+    return TANH[profile.matmul]
+
+
 def _input_type(network: Network, profile: Profile, ranges: Ranges) -> QType:
     if isinstance(network.architecture.frontend, TokenSpec):
         return TOKEN
     if isinstance(network.architecture.frontend, LogMelSpec):
         return LOGMEL_INPUT[profile.matmul]
+    if isinstance(network.architecture.frontend, PartsSpec):
+        return TANH[profile.matmul]
     return symmetric(*ranges["x"], profile.matmul)
 
 

@@ -43,6 +43,11 @@ class EmulatedModel:
                                          tensor.qtype.zero_point, tensor.dtype)
         return states
 
+    def codes(self, x: NDArray[Any], states: States) -> tuple[NDArray[Any], States]:
+        """`step`, with the output as the model gives it; `states` may hold contexts too."""
+        codes = self._emulator.run({"x": x, **states})
+        return codes["scores"], {pair.input: codes[pair.output] for pair in self._pairs}
+
     def step(self, x: NDArray[Any], states: States) -> tuple[NDArray[np.float32], States]:
         """See `Stepper.step`; x holds codes from `encode`."""
         return self._finish(self._emulator.run({"x": x, **states}))

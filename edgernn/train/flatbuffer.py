@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 # The lowest version of each op whose kernels take int8 and int16 as used here.
 VERSIONS = {"FULLY_CONNECTED": 4, "ADD": 2, "SUB": 2, "MUL": 2, "LOGISTIC": 2, "TANH": 2,
-            "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2, "GATHER": 2, "RESHAPE": 1}
+            "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2, "GATHER": 2, "RESHAPE": 1,
+            "BATCH_MATMUL": 4}
 OPTIONS = {"FULLY_CONNECTED": "FullyConnectedOptions", "ADD": "AddOptions", "SUB": "SubOptions",
            "MUL": "MulOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
-           "CAST": "CastOptions", "GATHER": "GatherOptions", "RESHAPE": "ReshapeOptions"}
+           "CAST": "CastOptions", "GATHER": "GatherOptions", "RESHAPE": "ReshapeOptions",
+           "BATCH_MATMUL": "BatchMatMulOptions"}
 
 
 ALIGNMENT = 16
@@ -92,7 +94,8 @@ class GraphWriter:
         inputs, outputs : ints
             Tensor indices.
         **options
-            `activation` of a FULLY_CONNECTED or an ADD (NONE, RELU), `beta` of a SOFTMAX.
+            `activation` of a FULLY_CONNECTED or an ADD (NONE, RELU), `beta` of a SOFTMAX,
+            `adj_y` of a BATCH_MATMUL.
         """
         operator = schema.OperatorT()
         operator.opcodeIndex = self._opcode(name)
@@ -105,6 +108,8 @@ class GraphWriter:
                                                          options.get("activation", "NONE"))
             if name == "SOFTMAX":
                 chosen.beta = options.get("beta", 1.0)
+            elif name == "BATCH_MATMUL":
+                chosen.adjY = options.get("adj_y", False)
             elif name == "CAST":
                 chosen.inDataType = self._graph.tensors[inputs[0]].type
                 chosen.outDataType = self._graph.tensors[outputs[0]].type

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgernn.errors import ModelError, QuantizeError
 from edgernn.train.architecture import Architecture, Layer
-from edgernn.train.blocks import BLOCKS, Block, Ops, State
+from edgernn.train.blocks import BLOCKS, Block, Context, Ops, State
 from edgernn.train.blocks.layer_norm import fold
 from edgernn.train.blocks.ops import Array, Weights
 
@@ -70,8 +70,23 @@ class Network:
             width = block.outputs(layer, width)
         return found
 
+    @property
+    def contexts(self) -> dict[str, Context]:
+        """Each context by its tensor's name (`attention2_memory`), in the order of the layers."""
+        found: dict[str, Context] = {}
+        width = self.architecture.features
+        for index, layer in enumerate(self.architecture.layers):
+            block = BLOCKS[layer.kind]
+            found |= {prefix(index, layer) + name: context
+                      for name, context in block.contexts(layer, width).items()}
+            width = block.outputs(layer, width)
+        return found
+
     def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Scores and new states from one frame; `states` has the keys of `self.states`."""
+        """Scores and new states from one frame.
+
+        `states` has the keys of `self.states` and of `self.contexts`.
+        """
         new: dict[str, Any] = {}
         layers = self.architecture.layers
         for index, (layer, w) in enumerate(zip(layers, self.weights, strict=True)):

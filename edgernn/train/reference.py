@@ -27,7 +27,7 @@ class FloatOps:
 
     def dense(
         self, name: str, x: Array, kernel: Array, bias: Array | None = None, relu: bool = False,
-        exact: bool = False,
+        exact: bool = False, export: bool = False,
     ) -> Array:
         """See `Ops.dense`."""
         y = x @ kernel if bias is None else x @ kernel + bias
@@ -36,6 +36,22 @@ class FloatOps:
     def gather(self, name: str, ids: Array, table: Array) -> Array:
         """See `Ops.gather`."""
         return self.keep(name, table[ids.astype(np.int64)].reshape(len(ids), -1))
+
+    def matmul(self, name: str, a: Array, b: Array, transpose_b: bool = False) -> Array:
+        """See `Ops.matmul`."""
+        return self.keep(name, a @ (b.swapaxes(-1, -2) if transpose_b else b))
+
+    def reshape(self, name: str, x: Array, shape: tuple[int, ...]) -> Array:
+        """See `Ops.reshape`."""
+        return self.keep(name, x.reshape(len(x), *shape))
+
+    def mask(self, name: str, scores: Array, bias: Array) -> Array:
+        """See `Ops.mask`."""
+        return self.keep(name, scores + bias)
+
+    def export(self, name: str, x: Array) -> Array:
+        """See `Ops.export`."""
+        return self.keep(name, x)
 
     def add(self, name: str, a: Array, b: Array, limit: float = np.inf, relu: bool = False
             ) -> Array:
@@ -77,8 +93,8 @@ class FloatOps:
 
     def softmax(self, name: str, x: Array) -> Array:
         """See `Ops.softmax`."""
-        e = np.exp(x - x.max(axis=1, keepdims=True))
-        return self.keep(name, e / e.sum(axis=1, keepdims=True))
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        return self.keep(name, e / e.sum(axis=-1, keepdims=True))
 
     def blend(self, name: str, z: Array, a: Array, b: Array) -> Array:
         """See `Ops.blend`."""

@@ -9,7 +9,7 @@ else knows a block: a file in this package with a `BLOCK` in it is a new one.
 import importlib
 import pkgutil
 
-from edgernn.train.blocks.block import Block, State
+from edgernn.train.blocks.block import Block, Context, State
 from edgernn.train.blocks.cell import Cell
 from edgernn.train.blocks.ops import Ops
 
@@ -23,4 +23,4 @@ CELLS: dict[str, Cell] = {kind: block for kind, block in BLOCKS.items()
                          if isinstance(block, Cell)}
 """The recurrent ones."""
 
-__all__ = ["BLOCKS", "CELLS", "Block", "Cell", "Ops", "State"]
+__all__ = ["BLOCKS", "CELLS", "Block", "Cell", "Context", "Ops", "State"]

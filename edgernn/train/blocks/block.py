@@ -19,6 +19,17 @@ class State:
     of two from the calibrated range.  `ring`: in the profile's matmul type."""
 
 
+@dataclass(frozen=True)
+class Context:
+    """An input of a block that another part of the model made, set before the first step."""
+
+    shape: tuple[int, ...]
+    """Without the batch."""
+    kind: Literal["unit", "export", "mask"] = "unit"
+    """`unit`: in [-1, 1], as `Ops.export` gives it.  `export`: as `Ops.dense` exports it.
+    `mask`: 0, or so low that a softmax gives nothing."""
+
+
 class Block(Protocol):
     """One kind of layer.  A network's layers share one block of each kind: it holds nothing."""
 
@@ -44,6 +55,9 @@ class Block(Protocol):
 
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """Its states by name; their tensors are the layer's stem and that name."""
+
+    def contexts(self, layer: Layer, inputs: int) -> dict[str, Context]:
+        """What it is given once before the first step, by name; `step` has it among states."""
 
     def precision(self, layer: Layer) -> Precision:
         """Of its elementwise values."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from edgernn.train.architecture import Layer
-from edgernn.train.blocks.block import State
+from edgernn.train.blocks.block import Context, State
 from edgernn.train.blocks.ops import Ops, Precision, Weights
 
 RECURRENT = {"return_sequences": True, "recurrent_initializer": "orthogonal"}
@@ -49,6 +49,10 @@ class Cell(ABC):
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """See `Block.states`."""
         return {"h": State((layer.units,))}
+
+    def contexts(self, layer: Layer, inputs: int) -> dict[str, Context]:
+        """See `Block.contexts`."""
+        return {}
 
     def precision(self, layer: Layer) -> Precision:
         """See `Block.precision`."""

@@ -13,8 +13,9 @@ from edgernn.train.blocks.ops import Ops, Precision, Weights
 from edgernn.train.blocks.plain import Plain
 
 ACTIVATIONS = ("linear", "relu", "tanh")
-HEADS = ("softmax", "sigmoid", "number")
-"""Activations of a last layer alone; `number` is linear, and exact to 16 bits."""
+HEADS = ("softmax", "sigmoid", "number", "export")
+"""Activations of a last layer alone; `number` is linear, and exact to 16 bits;
+`export` is linear, and a context of another part."""
 
 
 class Dense(Plain):
@@ -44,12 +45,15 @@ class Dense(Plain):
             return ops.sigmoid("scores", logits), {}
         if layer.activation == "number":
             return ops.dense("scores", x, w["kernel"], w["bias"], exact=True), {}
+        if layer.activation == "export":
+            return ops.dense("scores", x, w["kernel"], w["bias"], export=True), {}
         y = ops.dense("y", x, w["kernel"], w["bias"], relu=layer.activation == "relu")
         return ops.tanh("tanh", y) if layer.activation == "tanh" else y, {}
 
     def keras(self, keras: Any, layer: Layer, name: str) -> Any:
         """See `Block.keras`."""
-        activation = "linear" if layer.activation == "number" else layer.activation or "linear"
+        activation = layer.activation if layer.activation in ("relu", "tanh", "softmax",
+                                                             "sigmoid") else "linear"
         return keras.layers.Dense(layer.units, activation=activation, name=name)
 
 

@@ -26,15 +26,31 @@ class Ops(Protocol[V]):
 
     def dense(
         self, name: str, x: V, kernel: Array, bias: Array | None = None, relu: bool = False,
-        exact: bool = False,
+        exact: bool = False, export: bool = False,
     ) -> V:
         """``x @ kernel + bias``, negatives to 0 if `relu`; kernel has shape (inputs, outputs).
 
-        If `exact`, from int16 to int16 in every profile.
+        If `exact`, from int16 to int16 in every profile.  If `export`, it is an input of
+        another part of the model.
         """
 
     def gather(self, name: str, ids: V, table: Array) -> V:
         """Rows of `table` (rows, units) side by side: (batch, n) ids to (batch, n * units)."""
+
+    def matmul(self, name: str, a: V, b: V, transpose_b: bool = False) -> V:
+        """``a @ b`` of two computed matrices, (batch, m, k) by (batch, k, n).
+
+        If `transpose_b`, b has shape (batch, n, k).
+        """
+
+    def reshape(self, name: str, x: V, shape: tuple[int, ...]) -> V:
+        """The same numbers in another shape, given without the batch."""
+
+    def mask(self, name: str, scores: V, bias: V) -> V:
+        """``scores + bias``, the bias being 0, or so low that a softmax gives nothing."""
+
+    def export(self, name: str, x: V) -> V:
+        """``x``, in [-1, 1], as another part of the model takes it: for a matmul."""
 
     def add(self, name: str, a: V, b: V, limit: float = np.inf, relu: bool = False) -> V:
         """``a + b``, of which nobody can tell values beyond ±`limit` apart.

@@ -1,7 +1,7 @@
 """What blocks without a memory have in common."""
 
 from edgernn.train.architecture import Layer
-from edgernn.train.blocks.block import State
+from edgernn.train.blocks.block import Context, State
 from edgernn.train.blocks.ops import Precision, Weights
 
 
@@ -17,6 +17,10 @@ class Plain:
 
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """See `Block.states`."""
+        return {}
+
+    def contexts(self, layer: Layer, inputs: int) -> dict[str, Context]:
+        """See `Block.contexts`."""
         return {}
 
     def precision(self, layer: Layer) -> Precision:

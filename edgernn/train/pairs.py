@@ -1,0 +1,90 @@
+"""Sequences to be turned into sequences of another length, such as spellings into phonemes."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgernn.errors import DataError
+from edgernn.spec import TokenSpec
+
+TEST, VALIDATION = 0.10, 0.05
+"""Shares of the sources that are held out."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One source with its target."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    split: str
+    """train, validation or test."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A data set of pairs."""
+
+    unit: str
+    """What a token of a source is: a `character`, or a `word` between spaces."""
+    pairs: tuple[Pair, ...]
+
+    def of_split(self, name: str) -> tuple[Pair, ...]:
+        """Those marked so, in the order of the file."""
+        return tuple(pair for pair in self.pairs if pair.split == name)
+
+    @property
+    def source(self) -> TokenSpec:
+        """Tokens of the sources that are trained on."""
+        return TokenSpec(_tokens([p.source for p in self.of_split("train")]), self.unit)
+
+    @property
+    def target(self) -> TokenSpec:
+        """Tokens of the targets that are trained on."""
+        return TokenSpec(_tokens([p.target for p in self.of_split("train")]), "word")
+
+
+def read(path: Path, seed: int = 0) -> Pairs:
+    """Read a text file of lines ``source TAB target``, in UTF-8.
+
+    A target's tokens stand between spaces; a source's too if any source has a space, else
+    they are its characters.  A source is in the test split (10 %) or the validation split
+    (5 %) by a hash of itself and `seed`: the same however the lines are ordered, and all
+    targets of one source are in one split.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, a line is of another form, or a split would be empty.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise DataError(f"{path} cannot be read as UTF-8 text ({problem}). Give a file of lines "
+                        "with a source, a tab and a target") from problem
+    cells = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
+    for number, parts in cells:
+        if len(parts) != 2 or not all(part.strip() for part in parts):
+            raise DataError(f"line {number} of {path} is {lines[number - 1]!r:.60}; a source, one "
+                            "tab and a target were needed. Correct or remove it")
+    unit = "word" if any(" " in parts[0].strip() for _, parts in cells) else "character"
+    pairs = tuple(
+        Pair(tuple(source.split() if unit == "word" else source.strip()), tuple(target.split()),
+             _split(source.strip(), seed))
+        for _, (source, target) in cells)
+    for name in ("train", "validation", "test"):
+        if not any(pair.split == name for pair in pairs):
+            raise DataError(f"{path} has {len(pairs)} pairs, none of which falls in the {name} "
+                            "split; some hundred were needed. Add lines, or use another --seed")
+    return Pairs(unit, pairs)
+
+
+def _split(source: str, seed: int) -> str:
+    digest = hashlib.sha256(f"{seed}\t{source}".encode()).digest()
+    share = int.from_bytes(digest[:4], "little") / 2**32
+    return "test" if share < TEST else "validation" if share < TEST + VALIDATION else "train"
+
+
+def _tokens(sequences: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({token for sequence in sequences for token in sequence}))
