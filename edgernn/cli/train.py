@@ -90,6 +90,14 @@ def command(
     # As an exception, so that the half-written run folder is taken away on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)
+    if config.task == "transduce":
+        from edgernn.train import pairs, transduction
+
+        read = pairs.read(data, config.seed)
+        metrics = _train(console, lambda tell: transduction.fit(config, read, out, tell, overwrite),
+                         config)
+        print(json.dumps({"run": str(out), **metrics}), flush=True)
+        return
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
     metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
                      config)
@@ -128,7 +136,9 @@ def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:
 
         def tell(epoch: Any) -> None:
             shown = f"loss {epoch.loss:.3f}"
-            if config.early_stopping:
+            if config.task == "transduce":
+                shown += f"  validation token error rate {epoch.error:.1%}"
+            elif config.early_stopping:
                 shown += f"  validation reset {epoch.reset:.1%} carry {epoch.carry:.1%}"
             bars.update(task, completed=epoch.epoch, description=shown)
 
