@@ -296,7 +296,8 @@ def _check_widths(spec: ModelSpec, graph: Graph) -> None:
                              f"{' or '.join(dtypes)} of shape [1, n] was needed. {bundle.REMEDY}")
     features = make_frontend(spec.frontend).width
     # What a part gives are no scores of labels, but another part's input.
-    labels = scores.shape[1] if spec.task == PART else len(spec.labels)
+    inner = spec.task == PART or (spec.task == "transduce" and spec.parts)
+    labels = scores.shape[1] if inner else len(spec.labels)
     for what, found, needed in (("labels", scores.shape[1], labels),
                                 ("frontend features", x.shape[1], features)):
         if found != needed:

@@ -28,7 +28,8 @@ def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str,
             shapes = {"kernel": (width, layer.units), "bias": (layer.units,)}
         found |= {f"{i}/{name}": _array(rng, name, shape, layer.units)
                   for name, shape in shapes.items()}
-        width = blocks.BLOCKS[layer.kind].outputs(layer, width)
+        block = blocks.BLOCKS.get(layer.kind)
+        width = block.outputs(layer, width) if block else layer.units
     return {name: value.astype(np.float32) for name, value in found.items()}
 
 

@@ -63,12 +63,15 @@ def _print_table(console: Any, report: Any) -> None:
     table.add_section()
     header = f"{report.metric.name}, {report.sequences} {report.split} sequences"
     table.add_row(header, "float    integer")
-    for name, meaning in (("reset", "state reset for each"), ("carry", "state carried over")):
+    meanings = {"reset": "state reset for each", "carry": "state carried over",
+                "greedy": "the likeliest token at each step"}
+    for name in report.floats:
         shown = (format(found[name], report.metric.form).rjust(7)
                  for found in (report.floats, report.integers))
-        table.add_row(f"  {meaning}", "  ".join(shown))
-    table.add_section()
-    table.add_row("farthest from float", "rms error    share of the float tensor's rms")
+        table.add_row(f"  {meanings[name]}", "  ".join(shown))
+    if report.worst:
+        table.add_section()
+        table.add_row("farthest from float", "rms error    share of the float tensor's rms")
     for error in report.worst:
         table.add_row(f"  {error.name}", f"{error.rms:9.3g}    {error.relative:.2%}")
     console.print(table)

@@ -93,6 +93,14 @@ def command(
     console = Console(stderr=True)
     for text in warnings(config):
         console.print(f"warning: {text}", highlight=False, soft_wrap=True)
+    if config.task == "transduce":
+        from edgernn.train import pairs, transduction
+
+        read = pairs.read(data, config.seed)
+        metrics = _train(console, lambda tell: transduction.fit(config, read, out, tell, overwrite),
+                         config)
+        print(json.dumps({"run": str(out), **metrics}), flush=True)
+        return
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
     metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
                      config)
@@ -131,7 +139,9 @@ def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:
 
         def tell(epoch: Any) -> None:
             shown = f"loss {epoch.loss:.3f}"
-            if config.early_stopping:
+            if config.task == "transduce":
+                shown += f"  validation token error rate {epoch.error:.1%}"
+            elif config.early_stopping:
                 shown += f"  validation reset {epoch.reset:.1%} carry {epoch.carry:.1%}"
             bars.update(task, completed=epoch.epoch, description=shown)
 

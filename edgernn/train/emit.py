@@ -211,7 +211,7 @@ class IntOps:
         codes = np.rint(offsets / (x.q.scale * scales)).astype(wide)
         inputs.append(self._writer.tensor(f"{stem}/bias", codes.shape, wide,
                                           scales=self._stored(scales * x.q.scale), data=codes))
-        value = self._value(name, q, (outputs,))
+        value = self._value(name, q, (*x.shape[:-1], outputs))
         self.calls.append(("FULLY_CONNECTED", inputs, [value.index],
                            {"activation": "RELU" if relu else "NONE"}))
         return value

@@ -88,7 +88,7 @@ def fit(
     ------
     ConfigError, DataError, OutputError
     """
-    with _folder(out, overwrite) as folder:
+    with run_folder(out, overwrite) as folder:
         return _fit(config, prepare(config, data, negatives), folder, progress)
 
 
@@ -100,7 +100,7 @@ def teach(
 
     Parameters, result and errors are those of `fit`; `material` is what `prepare` gives.
     """
-    with _folder(out, overwrite) as folder:
+    with run_folder(out, overwrite) as folder:
         return _fit(config, material, folder, progress)
 
 
@@ -276,7 +276,7 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def _folder(out: Path, overwrite: bool) -> Iterator[Path]:
+def run_folder(out: Path, overwrite: bool) -> Iterator[Path]:
     """A temporary folder beside `out`, renamed to it if the block ends well."""
     refuse_existing(out, overwrite)
     temporary = None

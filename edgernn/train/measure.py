@@ -32,6 +32,7 @@ METRICS = {
     "spot": ACCURACY,
     "label": Metric("accuracy per frame", True, ".2%"),
     "regress": Metric("root mean square error", False, ".4g"),
+    "transduce": Metric("token error rate", False, ".2%"),
     "next": Metric("negative log-likelihood per step, nats", False, ".3f"),
 }
 """By task; the error is in the number's own unit."""

@@ -1,11 +1,16 @@
 """Sequences to be turned into sequences of another length, such as spellings into phonemes."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgernn.errors import DataError
+from edgernn.frontend.tokens import Tokens
 from edgernn.spec import TokenSpec
 
 TEST, VALIDATION = 0.10, 0.05
@@ -34,15 +39,49 @@ class Pairs:
         """Those marked so, in the order of the file."""
         return tuple(pair for pair in self.pairs if pair.split == name)
 
-    @property
+    @functools.cached_property
     def source(self) -> TokenSpec:
         """Tokens of the sources that are trained on."""
         return TokenSpec(_tokens([p.source for p in self.of_split("train")]), self.unit)
 
-    @property
+    @functools.cached_property
     def target(self) -> TokenSpec:
         """Tokens of the targets that are trained on."""
         return TokenSpec(_tokens([p.target for p in self.of_split("train")]), "word")
+
+    def sources(self, pairs: Sequence[Pair]) -> list[NDArray[np.int32]]:
+        """Token numbers of each source."""
+        tokens = Tokens(self.source)
+        return [tokens.whole(pair.source)[:, 0] for pair in pairs]
+
+    def targets(self, pairs: Sequence[Pair]) -> list[NDArray[np.int32]]:
+        """Token numbers of each target."""
+        tokens = Tokens(self.target)
+        return [tokens.whole(pair.target)[:, 0] for pair in pairs]
+
+    def save(self, path: Path) -> None:
+        """Write lines of source, target and split, between tabs."""
+        glue = " " if self.unit == "word" else ""
+        path.write_text("".join(f"{glue.join(p.source)}\t{' '.join(p.target)}\t{p.split}\n"
+                                for p in self.pairs), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path, unit: str) -> "Pairs":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        DataError
+            If it is missing or damaged.
+        """
+        try:
+            cells = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+            return cls(unit, tuple(
+                Pair(tuple(source.split() if unit == "word" else source), tuple(target.split()),
+                     split) for source, target, split in cells))
+        except (OSError, ValueError) as problem:
+            raise DataError(f"{path} cannot be read ({problem}); lines of source, target and split "
+                            "were needed. Train again: edgernn train DATA --out run/") from problem
 
 
 def read(path: Path, seed: int = 0) -> Pairs:

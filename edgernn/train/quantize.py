@@ -1,73 +1,32 @@
 """A run folder becomes one .tflite: calibrate, write, measure, bundle.  No TensorFlow."""
 
-import datetime
 import hashlib
-import os
-import platform
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn import __version__, bundle
+from edgernn import bundle
 from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
+from edgernn.train.assembly import quantize_parts
 from edgernn.train.blocks.ops import Array
 from edgernn.train.calibrate import calibrate
 from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
-from edgernn.train.measure import METRICS, Metric, measure
+from edgernn.train.measure import METRICS, measure
 from edgernn.train.network import Network
 from edgernn.train.profile import get_profile
 from edgernn.train.reference import FloatModel, FloatOps
+from edgernn.train.report import Progress, Report, TensorError, provenance
 from edgernn.train.sequences import Sequences
+from edgernn.train.transducer import DECODER
 
 CALIBRATION_FRAMES = 100_000
 """Enough for ranges to settle; more only takes longer."""
-
-Progress = Callable[[str, int], Callable[[int], None]]
-"""Given what begins and how many frames it will do, returns what to tell of each step."""
-
-
-@dataclass(frozen=True)
-class TensorError:
-    """How far one tensor of the integer step is from the float step's."""
-
-    name: str
-    rms: float
-    """Root mean square of the difference, in the tensor's real units."""
-    relative: float
-    """The same as a share of the float tensor's own root mean square."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What quantizing cost."""
-
-    path: Path
-    bytes: int
-    """Size of the file."""
-    ops: Counter[str]
-    state_bytes: int
-    """What a stream keeps from step to step."""
-    split: str
-    """Which sequences were measured: test, validation or train."""
-    sequences: int
-    metric: Metric
-    """What was measured."""
-    floats: dict[str, float]
-    """Of the float step, as `reset` and `carry`."""
-    integers: dict[str, float]
-    """Of the integer step."""
-    worst: list[TensorError]
-    """The tensors farthest from their float values, worst first."""
-    warnings: list[str]
-    """What calibration found that accuracy may not show: states that grow when carried."""
-
 
 def quantize_run(
     run: Path, out: Path, profile: str = "int8x16", per_channel: bool = True,
@@ -96,6 +55,8 @@ def quantize_run(
         If the run is incomplete, or holds what a step cannot represent.
     """
     chosen = get_profile(profile)
+    if (run / DECODER).is_dir():
+        return quantize_parts(run, out, profile, per_channel, command, progress)
     network = Network.load(run)
     sequences = _load_sequences(run, network)
     frontend = make_frontend(network.architecture.frontend)
@@ -119,7 +80,8 @@ def quantize_run(
         labels=network.architecture.labels, frontend=network.architecture.frontend, states=pairs,
         model_sha256=hashlib.sha256(flatbuffer).hexdigest(), profile=profile,
         task=network.architecture.task,
-        detector=network.architecture.detector, provenance=_provenance(run, command),
+        detector=network.architecture.detector,
+        provenance=provenance([run / "weights.npz"], command),
         metrics={f"{split}_{kind}_{name}": round(value, 5)
                  for kind, values in (("float", floats), (profile, integers))
                  for name, value in values.items()})
@@ -196,13 +158,3 @@ def _measured(sequences: Sequences) -> tuple[str, Sequences]:
             return split, chosen
     raise QuantizeError(f"sequences.npz has the splits {sorted(set(sequences.split))}; test, "
                         "validation or train was needed. Train again: edgernn train")
-
-
-def _provenance(run: Path, command: str) -> dict[str, str]:
-    """Origin of the model; SOURCE_DATE_EPOCH, if set, is its date, so that it can be remade."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    now = (datetime.datetime.fromtimestamp(int(epoch), datetime.timezone.utc) if epoch
-           else datetime.datetime.now(datetime.timezone.utc))
-    return {"edgernn": __version__, "python": platform.python_version(),
-            "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "command": command,
-            "weights_sha256": hashlib.sha256((run / "weights.npz").read_bytes()).hexdigest()}

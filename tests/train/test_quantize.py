@@ -106,7 +106,7 @@ def test_an_incomplete_run_is_refused_and_the_old_model_kept(run, tmp_path, miss
 @pytest.mark.parametrize(("layer", "reason"), [
     (Layer("simple_rnn", 8, activation="gelu"), "tanh"),
     (Layer("dense", 8, activation="gelu"), "gelu"),
-    (Layer("conv1d", 8), "conv1d")])
+    (Layer("conv2d", 8), "conv2d")])
 def test_what_a_step_cannot_represent_is_refused_with_the_reason(tmp_path, layer, reason):
     run = write_run(tmp_path / "run", layer)
     with pytest.raises(QuantizeError, match=reason):
