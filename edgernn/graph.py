@@ -46,6 +46,12 @@ OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "GATHER": {"axis": (4, "i"), "batch_dims": (6, "i")},
     "BATCH_MATMUL": {"adj_x": (4, "?"), "adj_y": (6, "?")},
     "CONCATENATION": {"axis": (4, "i"), "activation": (6, "b")},
+    "STRIDED_SLICE": {"begin_mask": (4, "i"), "end_mask": (6, "i"), "ellipsis_mask": (8, "i"),
+                      "new_axis_mask": (10, "i"), "shrink_axis_mask": (12, "i"),
+                      "offset": (14, "?")},
+    "DEPTHWISE_CONV_2D": {"padding": (4, "b"), "stride_w": (6, "i"), "stride_h": (8, "i"),
+                          "depth_multiplier": (10, "i"), "activation": (12, "b"),
+                          "dilation_w": (14, "i"), "dilation_h": (16, "i")},
 }
 """For each op, the options worth knowing: place in the vtable and struct format."""
 
@@ -56,7 +62,8 @@ LARGEST_TENSOR = 2**28
 OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 2),
             "LOGISTIC": (1, 1), "TANH": (1, 1), "SOFTMAX": (1, 1), "RSQRT": (1, 1),
             "QUANTIZE": (1, 1), "CAST": (1, 1), "GATHER": (2, 2), "RESHAPE": (2, 2),
-            "BATCH_MATMUL": (2, 2)}
+            "BATCH_MATMUL": (2, 2), "CONCATENATION": (2, 2), "STRIDED_SLICE": (4, 4),
+            "DEPTHWISE_CONV_2D": (3, 3)}
 """Fewest and most inputs of the ops that edgernn emits, which are those checked closely."""
 
 BIASES = {"int8": ("int32",), "int16": ("int64", "int32")}
@@ -79,6 +86,12 @@ class Tensor:
     """Dimension along which there are several scales."""
     data: NDArray[Any] | None
     """A constant's values, read-only; None if it is computed."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Values of a constant; `read` has checked where one is needed."""
+        assert self.data is not None, f"{self.name} is computed"
+        return self.data
 
     @property
     def qtype(self) -> QType:
@@ -338,6 +351,14 @@ def _check_op(graph: Graph, op: Op) -> None:
         return _check_gather(x, tensors[1], y, op)
     if op.name == "RESHAPE":
         return _check_reshape(x, tensors[1], y)
+    if op.name == "STRIDED_SLICE":
+        return _check_slice(x, tensors[1:4], y, op)
+    if op.name == "CONCATENATION":
+        return _check_concatenation(x, tensors[1], y, op)
+    if op.name == "DEPTHWISE_CONV_2D":
+        for tensor in (x, y):
+            _check_scale(tensor, op)
+        return _check_depthwise(x, tensors[1], tensors[2], y, op)
     values = [x, y] if op.name == "FULLY_CONNECTED" else tensors
     if op.name not in ("QUANTIZE", "CAST") and len({t.dtype for t in values}) != 1:
         raise ValueError(f"{op.name} mixes {', '.join(t.dtype for t in values)}")
@@ -370,6 +391,49 @@ def _check_batch_matmul(a: Tensor, b: Tensor, y: Tensor, op: Op) -> None:
             a.shape[0], a.shape[2]) != right[:2] or y.shape != (*a.shape[:2], right[2]):
         raise ValueError(f"BATCH_MATMUL makes {y.name!r} of shape {y.shape} from {a.name!r} of "
                          f"shape {a.shape} and {b.name!r} of shape {b.shape}, {dict(op.options)}")
+
+
+def _one_type(*tensors: Tensor) -> bool:
+    """Whether all have one type, so that their integers mean the same."""
+    return len({(t.dtype, t.scales, t.zero_points) for t in tensors}) == 1
+
+
+def _check_concatenation(a: Tensor, b: Tensor, y: Tensor, op: Op) -> None:
+    """Rows, and more rows below them."""
+    if op.options["axis"] != 1 or op.options["activation"] != "NONE" or not _one_type(a, b, y) or (
+            len(a.shape) < 2 or a.shape[2:] != b.shape[2:] or a.shape[0] != b.shape[0]
+            or y.shape != (a.shape[0], a.shape[1] + b.shape[1], *a.shape[2:])):
+        raise ValueError(f"CONCATENATION makes {y.name!r} of shape {y.shape} from {a.name!r} of "
+                         f"shape {a.shape} and {b.name!r} of shape {b.shape}")
+
+
+def _check_slice(x: Tensor, bounds: list[Tensor], y: Tensor, op: Op) -> None:
+    """A block of rows, its bounds given, every row of it."""
+    given = [b.data for b in bounds if b.data is not None and b.shape == (len(x.shape),)
+             and b.dtype == "int32"]
+    if len(given) != 3 or any(op.options.values()) or not _one_type(x, y) or (
+            tuple(given[1] - given[0]) != y.shape or (given[0] < 0).any()
+            or (given[1] > np.array(x.shape)).any() or (given[2] != 1).any()):
+        raise ValueError(f"STRIDED_SLICE makes {y.name!r} of shape {y.shape} from {x.name!r} of "
+                         f"shape {x.shape}")
+
+
+def _check_depthwise(x: Tensor, weights: Tensor, bias: Tensor, y: Tensor, op: Op) -> None:
+    """A column of frames under a column of weights, each channel by itself, to one frame."""
+    options = dict(op.options)
+    plain = {"padding": (1,), "stride_w": (1,), "stride_h": (1,), "depth_multiplier": (1,),
+             "activation": ("NONE", "RELU"), "dilation_w": (0, 1), "dilation_h": (0, 1)}
+    if len(x.shape) != 4 or x.shape[0] != 1 or x.shape[2] != 1 or weights.shape != x.shape or (
+            y.shape != (1, 1, 1, x.shape[3]) or bias.shape != (x.shape[3],)
+            or any(options[key] not in allowed for key, allowed in plain.items())):
+        raise ValueError(f"DEPTHWISE_CONV_2D makes {y.name!r} of shape {y.shape} from {x.name!r} "
+                         f"of shape {x.shape} and weights of shape {weights.shape}, {options}")
+    if weights.dtype != "int8" or len(weights.scales) not in (1, x.shape[3]) or (
+            weights.axis != 3 and len(weights.scales) > 1) or any(weights.zero_points) or (
+            weights.data is None or bias.data is None
+            or bias.dtype != {"int8": "int32", "int16": "int64"}.get(x.dtype)):
+        raise ValueError(f"{weights.name!r} is {weights.dtype} with {len(weights.scales)} scales "
+                         f"and {bias.name!r} is {bias.dtype} beside {x.dtype}")
 
 
 def _check_gather(table: Tensor, ids: Tensor, y: Tensor, op: Op) -> None:

@@ -24,6 +24,13 @@ def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str,
             shapes = {"gamma": (width,), "beta": (width,)}
         elif layer.kind == "embedding":
             shapes = {"table": (layer.vocabulary, layer.units)}
+        elif layer.kind == "conv1d":
+            shapes = {"kernel": (layer.kernel, width, layer.units), "bias": (layer.units,)}
+        elif layer.kind == "depthwise":
+            shapes = {"kernel": (layer.kernel, width, 1), "bias": (width,)}
+        elif layer.kind == "attention_pool":
+            shapes = {"kernel": (width, layer.units), "bias": (layer.units,),
+                      "v": (layer.units, 1)}
         else:
             shapes = {"kernel": (width, layer.units), "bias": (layer.units,)}
         found |= {f"{i}/{name}": _array(rng, name, shape, layer.units)
@@ -39,7 +46,8 @@ def _array(rng: np.random.Generator, name: str, shape: tuple[int, ...], units: i
                           for _ in range(shape[1] // units)])
     if name == "gamma":
         return rng.uniform(0.5, 1.5, shape)
-    spread = {"kernel": np.sqrt(2 / (shape[0] + units)), "beta": 0.2, "table": 1.0}
+    fan_in = int(np.prod(shape[:-1])) if len(shape) < 3 or shape[2] > 1 else shape[0]
+    spread = {"kernel": np.sqrt(2 / (fan_in + units)), "beta": 0.2, "table": 1.0}
     return rng.normal(0, spread.get(name, 0.3), shape)
 
 

@@ -213,3 +213,49 @@ def test_every_row_of_a_table_is_looked_up_as_tflm_does(ids):
     writer.op("GATHER", [rows, a], [apart])
     writer.op("RESHAPE", [apart, shape], [y])
     assert differing(writer.finish([a], [y]), np.array([ids], np.int32)) == 0
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+@pytest.mark.parametrize("activation", ["NONE", "RELU"])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_depthwise_convolution_of_one_column_equals_tflm(dtype, activation, data):
+    rows, channels = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 12))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    info = np.iinfo(dtype)
+    zero_in, zero_out = (data.draw(zero), data.draw(zero)) if dtype == "int8" else (0, 0)
+    scales = tuple(float(np.float32(s)) for s in rng.uniform(1e-3, 0.1, channels))
+    x_scale, y_scale = data.draw(scale), data.draw(scale)
+    writer = GraphWriter("one op")
+    a = writer.tensor("a", (1, rows, 1, channels), dtype, (x_scale,), zero_in)
+    weights = writer.tensor("w", (1, rows, 1, channels), "int8", scales, 0,
+                            rng.integers(-127, 128, (1, rows, 1, channels)), axis=3)
+    wide = "int32" if dtype == "int8" else "int64"
+    bias = writer.tensor("b", (channels,), wide, tuple(s * x_scale for s in scales), 0,
+                         rng.integers(-9999, 9999, channels))
+    y = writer.tensor("y", (1, 1, 1, channels), dtype, (y_scale,), zero_out)
+    writer.op("DEPTHWISE_CONV_2D", [a, weights, bias], [y], activation=activation)
+    codes = rng.integers(info.min, info.max + 1, (1, rows, 1, channels)).astype(dtype)
+    assert differing(writer.finish([a], [y]), codes) == 0
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+@pytest.mark.parametrize("inner", [(5,), (1, 5)])
+def test_a_ring_is_pushed_as_tflm_pushes_it(dtype, inner):
+    writer = GraphWriter("a ring")
+    q = ((0.1,), 3 if dtype == "int8" else 0)
+    a = writer.tensor("a", (1, 3, *inner), dtype, *q)
+    b = writer.tensor("b", (1, 1, *inner), dtype, *q)
+    window = writer.tensor("window", (1, 4, *inner), dtype, *q)
+    y = writer.tensor("y", (1, 3, *inner), dtype, *q)
+    rank = 2 + len(inner)
+    bounds = [writer.tensor(name, (rank,), "int32", data=np.array(value)) for name, value in (
+        ("begin", [0, 1, *[0] * len(inner)]), ("end", [1, 4, *inner]), ("by", [1] * rank))]
+    writer.op("CONCATENATION", [a, b], [window])
+    writer.op("STRIDED_SLICE", [window, *bounds], [y])
+    rng = np.random.default_rng(0)
+    ring, row = (rng.integers(-128, 128, (1, n, *inner)).astype(dtype) for n in (3, 1))
+    data = writer.finish([a, b], [y])
+    assert differing(data, ring, row) == 0
+    found = Emulator(graph.read(data)).run({"a": ring, "b": row})["y"]
+    np.testing.assert_array_equal(found, np.concatenate([ring[:, 1:], row], axis=1))

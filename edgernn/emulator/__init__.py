@@ -16,9 +16,14 @@ from edgernn.quant import QType
 
 Codes = NDArray[Any]
 
-OPS = ("ADD", "BATCH_MATMUL", "CAST", "FULLY_CONNECTED", "GATHER", "LOGISTIC", "MUL", "QUANTIZE",
-       "RESHAPE", "RSQRT", "SOFTMAX", "SUB", "TANH")
+OPS = ("ADD", "BATCH_MATMUL", "CAST", "CONCATENATION", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED",
+       "GATHER", "LOGISTIC", "MUL", "QUANTIZE", "RESHAPE", "RSQRT", "SOFTMAX", "STRIDED_SLICE",
+       "SUB", "TANH")
 """What it can do."""
+
+
+FUSING = ("ADD", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Ops after which a RELU may be fused."""
 
 
 class Emulator:
@@ -69,7 +74,7 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
     if op.name not in OPS:
         raise ModelError(f"the model has the op {op.name}, which the emulator does not know; it "
                          f"knows {', '.join(OPS)}. Use another backend: --backend litert")
-    fusible = ("NONE", "RELU") if op.name in ("FULLY_CONNECTED", "ADD") else ("NONE",)
+    fusible = ("NONE", "RELU") if op.name in FUSING else ("NONE",)
     if op.options.get("activation", "NONE") not in fusible:
         raise ModelError(f"the model has a {op.name} with fused {op.options['activation']}, which "
                          "the emulator does not know. Use another backend: --backend litert")
@@ -78,6 +83,15 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
         return shape.gather(graph.tensors[op.inputs[0]]), op.inputs[1:], op.outputs[0]
     if op.name == "RESHAPE":
         return shape.reshape(graph.tensors[op.outputs[0]]), op.inputs[:1], op.outputs[0]
+    if op.name == "STRIDED_SLICE":
+        begin, end = (graph.tensors[i].values for i in op.inputs[1:3])
+        return shape.block(begin, end), op.inputs[:1], op.outputs[0]
+    if op.name == "CONCATENATION":
+        return shape.below, op.inputs, op.outputs[0]
+    if op.name == "DEPTHWISE_CONV_2D":
+        weights, offsets = (graph.tensors[i] for i in op.inputs[1:])
+        return (arithmetic.depthwise(x, weights, offsets, y, op.options["activation"]),
+                op.inputs[:1], op.outputs[0])
     if op.name == "FULLY_CONNECTED":
         bias = graph.tensors[op.inputs[2]] if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
         return (arithmetic.fully_connected(x, graph.tensors[op.inputs[1]], bias, y,

@@ -38,6 +38,24 @@ def fully_connected(x: QType, weights: Tensor, bias: Tensor | None, y: QType,
     return run
 
 
+def depthwise(x: QType, weights: Tensor, bias: Tensor, y: QType,
+              activation: str) -> Callable[[Codes], Codes]:
+    """DEPTHWISE_CONV_2D of one column: sum over rows of x * weights, channel by channel."""
+    kernel = weights.values[0, :, 0].astype(np.int64)
+    offset = bias.values.astype(np.int64)
+    multiplier = Multiplier.each(x.scale * np.resize(np.array(weights.scales, np.float64),
+                                                     kernel.shape[1]) / y.scale)
+    rescale = multiplier.times_wide if x.dtype == "int16" else multiplier.times
+    low = max(y.low, y.zero_point) if activation == "RELU" else y.low
+
+    def run(codes: Codes) -> Codes:
+        sums = ((codes[:, :, 0].astype(np.int64) - x.zero_point) * kernel).sum(axis=1) + offset
+        found = np.clip(rescale(sums) + y.zero_point, low, y.high).astype(y.dtype)
+        return found[:, None, None]
+
+    return run
+
+
 def _matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
     scales = np.array(weights.scales, np.float64)
     if len(scales) > 1:

@@ -34,6 +34,12 @@ class Layer:
     """LayerNorm only: added to the variance."""
     residual: bool = False
     """Whether its input is added to its output; they must be of one width."""
+    kernel: int = 0
+    """Convolutions only: frames that each output looks at, its own and those before it."""
+    window: int = 0
+    """Attention over the past only: frames that it looks at, the present one among them."""
+    heads: int = 1
+    """Transformer only: ways of looking at them at once."""
     vocabulary: int = 0
     """Embedding only: rows of its table, of which row 0 is padding's."""
     positions: int = 0

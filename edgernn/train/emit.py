@@ -19,7 +19,7 @@ from edgernn.train.blocks.block import Context, State
 from edgernn.train.blocks.ops import Array, Precision
 from edgernn.train.calibrate import Ranges
 from edgernn.train.flatbuffer import GraphWriter
-from edgernn.train.network import Network
+from edgernn.train.network import Network, prefix
 from edgernn.train.profile import (
     SIGMOID,
     SOFTMAX,
@@ -103,6 +103,42 @@ class IntOps:
                            (*ids.shape, table.shape[1]))
         return self._reshape(name, found, (ids.units * table.shape[1],))
 
+    def push(self, name: str, ring: Value, row: Value) -> tuple[Value, Value]:
+        """CONCATENATION, and STRIDED_SLICE of all rows but the oldest."""
+        row = self._as(f"{name}_row", row, ring.q)
+        lowest = self._reshape(f"{name}_last", row, (1, *ring.shape[1:]))
+        rows = ring.shape[0] + 1
+        window = self._call("CONCATENATION", f"{name}_window", [ring, lowest], ring.q,
+                            (rows, *ring.shape[1:]))
+        inner = [0] * (len(ring.shape) - 1)
+        bounds = [self._integers(f"{name}_{end}", values) for end, values in (
+            ("from", [0, 1, *inner]), ("to", [1, rows, *ring.shape[1:]]),
+            ("by", [1, 1, *(1 for _ in inner)]))]
+        after = self._value(f"{name}_out", ring.q, ring.shape)
+        self.calls.append(("STRIDED_SLICE", [window.index, *bounds], [after.index], {}))
+        return window, after
+
+    def depthwise(self, name: str, window: Value, kernel: Array, bias: Array, relu: bool = False
+                  ) -> Value:
+        """DEPTHWISE_CONV_2D, in the types of a FULLY_CONNECTED."""
+        assert window.q.dtype == self._profile.matmul, "a ring is in the matmul's type"
+        narrow = self._profile.matmul == "int8" and self._element == "int8"
+        low, high = self._ranges[self._prefix + name]
+        q = asymmetric(low, high) if narrow else symmetric(low, high, self._profile.matmul)
+        scales = self._weight_scales(kernel, np.asarray(bias, np.float64), window.q.scale)
+        weights = np.clip(np.rint(kernel / scales), -127, 127)[None, :, None]
+        stem, wide = self._prefix + name, "int64" if window.q.dtype == "int16" else "int32"
+        inputs = [window.index,
+                  self._writer.tensor(f"{stem}/weights", weights.shape, "int8",
+                                      self._stored(scales), data=weights, axis=3),
+                  self._writer.tensor(f"{stem}/bias", bias.shape, wide,
+                                      self._stored(scales * window.q.scale),
+                                      data=np.rint(bias / (window.q.scale * scales)))]
+        apart = self._value(f"{name}_apart", q, (1, 1, window.units))
+        self.calls.append(("DEPTHWISE_CONV_2D", inputs, [apart.index],
+                           {"activation": "RELU" if relu else "NONE"}))
+        return self._cast(self._reshape(name, apart, (window.units,)), self._element)
+
     def matmul(self, name: str, a: Value, b: Value, transpose_b: bool = False) -> Value:
         """BATCH_MATMUL, in the types of a FULLY_CONNECTED."""
         a, b = self._cast(a, self._profile.matmul), self._cast(b, self._profile.matmul)
@@ -156,6 +192,7 @@ class IntOps:
 
     def softmax(self, name: str, x: Value) -> Value:
         """SOFTMAX."""
+        x = self._cast(x, self._element)
         return self._call("SOFTMAX", name, [x], SOFTMAX[self._element], x.shape, beta=1.0)
 
     def mean(self, name: str, x: Value, offset: float = 0.0) -> Value:
@@ -249,10 +286,25 @@ class IntOps:
             self._converted[key] = copy
         return self._converted[key]
 
+    def _as(self, name: str, value: Value, q: QType) -> Value:
+        """The same value in the type of another tensor."""
+        narrow = self._cast(value, q.dtype) if (value.q.scale == q.scale and value.q.zero_point == 0
+                                                ) else value
+        if narrow.q == q:
+            return narrow
+        return self._call("QUANTIZE", name, [value], q, value.shape)
+
+    def _integers(self, name: str, values: list[int]) -> int:
+        """Index of a constant that says a shape or a place."""
+        return self._writer.tensor(self._prefix + name, (len(values),), "int32",
+                                   data=np.array(values))
+
     def _reshape(self, name: str, value: Value, shape: tuple[int, ...]) -> Value:
         """The same numbers in another shape."""
-        wanted = self._writer.tensor(f"{self._prefix}{name}_shape", (1 + len(shape),), "int32",
-                                     data=np.array((1, *shape)))
+        narrow = self._converted.get((value.index, "int8"))
+        if narrow is not None and narrow.q.scale == value.q.scale:  # value is only widened
+            return self._cast(self._reshape(name, narrow, shape), value.q.dtype)
+        wanted = self._integers(f"{name}_shape", [1, *shape])
         copy = self._value(name, value.q, shape)
         self.calls.append(("RESHAPE", [value.index, wanted], [copy.index], {}))
         return copy
@@ -313,10 +365,12 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     """
     architecture = network.architecture
     writer = GraphWriter("edgernn step")
-    states = {name: _state_type(name, state, profile, ranges)
+    x_type = _input_type(network, profile, ranges)
+    first = prefix(0, architecture.layers[0])
+    states = {name: x_type if state.kind == "ring" and name.startswith(first) else
+              _state_type(name, state, profile, ranges)
               for name, state in network.states.items()}
     ops = IntOps(writer, profile, ranges, states, per_channel)
-    x_type = _input_type(network, profile, ranges)
     x = ops._value("x", x_type, (architecture.features,))
     before = {name: ops._value(f"{name}_in", states[name], state.shape)
               for name, state in network.states.items()}

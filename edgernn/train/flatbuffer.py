@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 # The lowest version of each op whose kernels take int8 and int16 as used here.
 VERSIONS = {"FULLY_CONNECTED": 4, "ADD": 2, "SUB": 2, "MUL": 2, "LOGISTIC": 2, "TANH": 2,
             "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2, "GATHER": 2, "RESHAPE": 1,
-            "BATCH_MATMUL": 4}
+            "BATCH_MATMUL": 4, "CONCATENATION": 2, "STRIDED_SLICE": 4, "DEPTHWISE_CONV_2D": 3}
 OPTIONS = {"FULLY_CONNECTED": "FullyConnectedOptions", "ADD": "AddOptions", "SUB": "SubOptions",
            "MUL": "MulOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
            "CAST": "CastOptions", "GATHER": "GatherOptions", "RESHAPE": "ReshapeOptions",
-           "BATCH_MATMUL": "BatchMatMulOptions"}
+           "BATCH_MATMUL": "BatchMatMulOptions", "CONCATENATION": "ConcatenationOptions",
+           "STRIDED_SLICE": "StridedSliceOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
 
 
 ALIGNMENT = 16
@@ -53,7 +54,7 @@ class GraphWriter:
         self._model.subgraphs = [self._graph]
 
     def tensor(self, name: str, shape: Sequence[int], dtype: str, scales: Sequence[float] = (),
-               zero_point: int = 0, data: NDArray[Any] | None = None) -> int:
+               zero_point: int = 0, data: NDArray[Any] | None = None, axis: int = 0) -> int:
         """Add a tensor and return its index.
 
         Parameters
@@ -63,7 +64,7 @@ class GraphWriter:
         dtype : str
             numpy name of the integer.
         scales : floats
-            One, or one per row (axis 0) of a weight matrix or entry of its bias.
+            One, or one per index along `axis`: row of a weight matrix, entry of its bias.
         zero_point : int
             Of every scale.
         data : array
@@ -76,6 +77,7 @@ class GraphWriter:
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = list(scales)
             tensor.quantization.zeroPoint = [zero_point] * len(scales)
+            tensor.quantization.quantizedDimension = axis
         if data is not None:
             buffer = _Buffer()
             buffer.data = np.frombuffer(np.ascontiguousarray(data, dtype).tobytes(), np.uint8)
@@ -108,6 +110,13 @@ class GraphWriter:
                                                          options.get("activation", "NONE"))
             if name == "SOFTMAX":
                 chosen.beta = options.get("beta", 1.0)
+            elif name == "CONCATENATION":
+                chosen.axis = 1
+            elif name == "DEPTHWISE_CONV_2D":
+                chosen.padding = schema.Padding.VALID
+                chosen.strideW = chosen.strideH = chosen.depthMultiplier = 1
+                chosen.fusedActivationFunction = getattr(schema.ActivationFunctionType,
+                                                         options.get("activation", "NONE"))
             elif name == "BATCH_MATMUL":
                 chosen.adjY = options.get("adj_y", False)
             elif name == "CAST":

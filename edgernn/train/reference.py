@@ -37,6 +37,18 @@ class FloatOps:
         """See `Ops.gather`."""
         return self.keep(name, table[ids.astype(np.int64)].reshape(len(ids), -1))
 
+    def push(self, name: str, ring: Array, row: Array) -> tuple[Array, Array]:
+        """See `Ops.push`."""
+        window = np.concatenate([ring, row.reshape(len(row), 1, *ring.shape[2:])], axis=1)
+        self.keep(f"{name}_out", window[:, 1:])
+        return self.keep(f"{name}_window", window), window[:, 1:]
+
+    def depthwise(self, name: str, window: Array, kernel: Array, bias: Array, relu: bool = False
+                  ) -> Array:
+        """See `Ops.depthwise`."""
+        y = (window[:, :, 0] * kernel).sum(axis=1) + bias
+        return self.keep(name, np.maximum(y, 0) if relu else y)
+
     def matmul(self, name: str, a: Array, b: Array, transpose_b: bool = False) -> Array:
         """See `Ops.matmul`."""
         return self.keep(name, a @ (b.swapaxes(-1, -2) if transpose_b else b))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from edgernn.errors import QuantizeError
 from edgernn.spec import TokenSpec
 from edgernn.train.architecture import Architecture, Layer
+from edgernn.train.batches import PADDING
 from edgernn.train.config import make
 from edgernn.train.reference import FloatModel
 
@@ -45,3 +47,40 @@ def test_a_residual_layer_adds_its_input():
     step = FloatModel.build(
         Architecture(6, ("a", "b"), TokenSpec(()), stack), models.arrays(model, stack))
     np.testing.assert_allclose(step.run(x, [9, 9]), model.predict(x, verbose=0), atol=1e-5)
+
+
+STACKS = {
+    "conv1d": (Layer("conv1d", 5, "relu", kernel=4),),
+    "conv1d tanh": (Layer("conv1d", 5, "tanh", kernel=2),),
+    "depthwise": (Layer("depthwise", 6, kernel=3), Layer("dense", 5, "relu")),
+    "pool": (Layer("gru", 6, residual=True), Layer("attention_pool", 4, window=5)),
+    "crnn": (Layer("conv1d", 7, "relu", kernel=3), Layer("depthwise", 7, "relu", kernel=4),
+             Layer("gru", 7, residual=True), Layer("attention_pool", 4, window=6)),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_one_frame_at_a_time_equals_keras_over_the_whole_padded_batch(name):
+    stack = (*STACKS[name], Layer("dense", 3, "softmax"))
+    keras = models.import_keras()
+    keras.utils.set_random_seed(0)
+    model = models.build(make({"dropout": 0}), 6, stack)
+    model.set_weights([w + np.random.default_rng(1).normal(0, 0.2, w.shape)
+                       for w in model.get_weights()])
+    lengths = [12, 1, 7]
+    x = np.full((3, 12, 6), PADDING, np.float32)
+    for row, n in zip(x, lengths, strict=True):
+        row[:n] = np.random.default_rng(n).normal(size=(n, 6))
+    step = FloatModel.build(
+        Architecture(6, ("a", "b", "c"), TokenSpec(()), stack), models.arrays(model, stack))
+    expected, found = model.predict(x, verbose=0), step.run(x, lengths)
+    for row, n in enumerate(lengths):
+        np.testing.assert_allclose(found[row, :n], expected[row, :n], atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [Layer("conv1d", 4, kernel=1), Layer("attention_pool", 4),
+                                   Layer("depthwise", 4, "gelu", kernel=3)])
+def test_a_window_that_is_none_is_refused_by_name(layer):
+    stack = (layer, Layer("dense", 2, "softmax"))
+    with pytest.raises(QuantizeError, match=layer.kind):
+        FloatModel.build(Architecture(6, ("a", "b"), TokenSpec(()), stack), {})

@@ -29,6 +29,11 @@ SHAPES = {
     "lstm, dense": (Layer("lstm", 12), Layer("dense", 8, "tanh")),
     "dense, layer norm, gru": (Layer("dense", 12, "linear"), Layer("layer_norm", 12),
                                Layer("gru", 8)),
+    "conv, gru": (Layer("conv1d", 12, "relu", kernel=4), Layer("gru", 8)),
+    "dense, depthwise, dense": (Layer("dense", 12, "relu"), Layer("depthwise", 12, "tanh",
+                                                                  kernel=3), Layer("dense", 6)),
+    "residual gru, pool": (Layer("dense", 12, "tanh"), Layer("gru", 12, residual=True),
+                           Layer("attention_pool", 6, window=7)),
 }
 
 

@@ -37,6 +37,18 @@ class Ops(Protocol[V]):
     def gather(self, name: str, ids: V, table: Array) -> V:
         """Rows of `table` (rows, units) side by side: (batch, n) ids to (batch, n * units)."""
 
+    def push(self, name: str, ring: V, row: V) -> tuple[V, V]:
+        """All rows of a `ring`, oldest first, and `row` below them; then the ring of the next step.
+
+        ring has shape (batch, rows, ...), row that of one of its rows, shape (batch, units).
+        The ring's next state is called ``<name>_out``.
+        """
+
+    def depthwise(self, name: str, window: V, kernel: Array, bias: Array, relu: bool = False
+                  ) -> V:
+        """Sum over rows of ``window * kernel``, plus bias: (batch, rows, 1, units) to
+        (batch, units); kernel has shape (rows, units)."""
+
     def matmul(self, name: str, a: V, b: V, transpose_b: bool = False) -> V:
         """``a @ b`` of two computed matrices, (batch, m, k) by (batch, k, n).
 
