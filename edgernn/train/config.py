@@ -79,6 +79,10 @@ class TrainConfig:
         "model learns with its state already full. 1: always from reset.", 1, 100)
     seed: int = _setting(0, "Of everything drawn at random.", 0)
 
+    transpose: int = _setting(
+        0, "Next, of rows: half of the sequences are moved by up to so many columns either way, "
+        "as music to another key.", 0)
+
     unit: str = _setting("character", "Text: what a token is.", choices=UNITS)
     ngrams: int = _setting(
         1, "Text: tokens a frame; the second is the pair of units that ends there, the third the "

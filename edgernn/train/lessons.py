@@ -59,6 +59,9 @@ class RowTeacher:
         made = []
         for run in runs(len(self.sequences), self.config.join, rng):
             part = self.sequences.where(run)
+            if self.config.transpose and self.config.task == "next" and rng.random() < 0.5:
+                part = moved(part, int(rng.integers(-self.config.transpose,
+                                                    self.config.transpose + 1)))
             targets, weights = asked(part)
             made.append(Lesson(self.frontend.features(part.rows), targets, weights))
         return made
@@ -66,6 +69,22 @@ class RowTeacher:
     def calibration(self, most: int) -> Sequences:
         """See `Teacher.calibration`."""
         return self.sequences.where(np.arange(min(most, len(self.sequences))))
+
+
+def moved(sequences: Sequences, columns: int) -> Sequences:
+    """The same rows and targets so many columns up; what leaves at one side is lost."""
+    def shifted(rows: NDArray[Any]) -> NDArray[Any]:
+        out = np.zeros_like(rows)
+        if columns >= 0:
+            out[:, columns:] = rows[:, :rows.shape[1] - columns]
+        else:
+            out[:, :columns] = rows[:, -columns:]
+        return out
+
+    assert sequences.targets is not None, "the task is next"
+    targets = shifted(sequences.targets)
+    targets[np.isnan(sequences.targets[:, 0])] = np.nan
+    return replace(sequences, rows=shifted(sequences.rows), targets=targets)
 
 
 def asked(sequences: Sequences) -> tuple[NDArray[Any], NDArray[np.float32]]:

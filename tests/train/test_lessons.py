@@ -118,3 +118,14 @@ def test_a_spotter_learns_with_keywords_alone():
     only = SceneTeacher(teacher.config, teacher.frontend, teacher.clips[:1], np.array([1]))
     found = np.concatenate([lesson.targets for lesson in only.lessons(np.random.default_rng(0))])
     assert set(found) == {0, 1}
+
+
+@pytest.mark.parametrize("columns", [-2, 0, 1])
+def test_a_piece_in_another_key_still_follows_itself(columns):
+    rows = np.eye(6, dtype=np.float32)[[2, 3, 2]]
+    targets = np.vstack([rows[1:], np.full((1, 6), np.nan, np.float32)])
+    piece = Sequences(rows, np.array([3]), np.zeros(1, np.int64), np.array(["train"]), targets)
+    found = moved(piece, columns)
+    assert found.rows.argmax(axis=1).tolist() == [2 + columns, 3 + columns, 2 + columns]
+    np.testing.assert_array_equal(found.targets[:2], found.rows[1:])
+    assert np.isnan(found.targets[2]).all()
