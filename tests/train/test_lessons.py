@@ -9,7 +9,7 @@ from edgernn.frontend.logmel import LogMel
 from edgernn.frontend.standardize import Standardize
 from edgernn.spec import LogMelSpec, StandardizeSpec
 from edgernn.train.config import TrainConfig
-from edgernn.train.lessons import ClipTeacher, RowTeacher, SceneTeacher, runs
+from edgernn.train.lessons import ClipTeacher, RowTeacher, SceneTeacher, moved, runs
 from edgernn.train.sequences import Sequences
 
 RATE = 16000
