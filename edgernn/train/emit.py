@@ -284,6 +284,8 @@ class IntOps:
             copy = Value(index, name, q, value.shape)
             self.calls.append((op, [value.index], [copy.index], {}))
             self._converted[key] = copy
+            # Back again is the value itself: 8 bits widened and rounded would be 0 bits.
+            self._converted[copy.index, value.q.dtype] = value
         return self._converted[key]
 
     def _as(self, name: str, value: Value, q: QType) -> Value:
