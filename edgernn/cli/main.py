@@ -12,7 +12,7 @@ from edgernn.errors import EdgernnError
 
 VERBS = {
     "train": "Learn a recurrent model from recordings or sensor logs.",
-    "quantize": "Turn a trained run into one int8 .tflite step.",
+    "quantize": "Turn a trained run or a Keras model into one int8 .tflite step.",
     "generate": "Let a model go on by itself: music or text.",
     "stream": "Drive a model over a microphone, a file or a pipe.",
     "info": "Show what a model is.",

@@ -1,4 +1,4 @@
-"""`edgernn quantize`: a trained run becomes one .tflite."""
+"""`edgernn quantize`: a trained run, or a Keras model, becomes one .tflite."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ import click
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
               help="The .tflite to write.")
 @click.option("--profile", type=click.Choice(["int8", "int8x16", "int16x8"]), default="int8x16",
@@ -21,26 +21,52 @@ import click
 @click.option("--weights", type=click.Choice(["per-channel", "per-tensor"]),
               default="per-channel", show_default=True,
               help="One weight scale per unit, or per matrix (12 bytes a unit smaller).")
-def command(run: Path, out: Path, profile: str, weights: str) -> None:
-    """Quantize the trained RUN folder to one int8 step model.
+@click.option("--calibrate", "calibration", type=click.Path(path_type=Path), metavar="DATA",
+              help="Keras model only, and needed: frames such as it will meet. An .npz with "
+                   "`frames` of shape (n, frames, features), and `lengths` and `y` if it has "
+                   "them; or any sensor data that `edgernn train` takes.")
+@click.option("--labels", default="", metavar="A,B,...",
+              help="Keras model only: names of its outputs, in their order.  "
+                   "[default: class_0,class_1,...]")
+@click.option("--vocabulary", type=click.Path(path_type=Path), metavar="FILE",
+              help="Keras model with an Embedding only: its tokens from row 2, one a line; row 0 "
+                   "is padding, 1 an unknown token.")
+def command(run: Path, out: Path, profile: str, weights: str, calibration: Path | None,
+            labels: str, vocabulary: Path | None) -> None:
+    """Quantize RUN to one int8 step model.
 
-    Calibrates on the run's own frames fed as a stream, writes the .tflite with its
-    labels, frontend, states and thresholds inside, and prints what it cost: a table
-    on stderr, one JSON line on stdout. Needs no TensorFlow.
+    RUN is the folder that `edgernn train` wrote, or a Keras model built by hand and saved
+    as .keras or .h5: Sequential or functional, of Dense, GRU, LSTM, SimpleRNN, Embedding and
+    norms; what a step cannot do is refused by the layer's name.
+
+    Calibrates on the run's own frames (or on --calibrate) fed as a stream, writes the .tflite
+    with its labels, frontend, states and thresholds inside, and prints what it cost: a table
+    on stderr, one JSON line on stdout. Of a run folder it needs no TensorFlow.
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    from edgernn.train.quantize import quantize_run
-
+    if run.is_dir() and (calibration or labels or vocabulary):
+        raise click.UsageError("--calibrate, --labels and --vocabulary are for a Keras model; a "
+                               "run folder has all that in it")
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as bars:
         def begin(title: str, frames: int) -> Callable[[int], None]:
             task = bars.add_task(title, total=frames)
             return lambda done: bars.advance(task, done)
 
-        report = quantize_run(run, out, profile, weights == "per-channel",
-                              "edgernn " + " ".join(sys.argv[1:]), begin)
+        common: dict[str, Any] = {
+            "out": out, "profile": profile, "per_channel": weights == "per-channel",
+            "command": "edgernn " + " ".join(sys.argv[1:]), "progress": begin}
+        if run.is_dir():
+            from edgernn.train.quantize import quantize_run
+
+            report = quantize_run(run, **common)
+        else:
+            from edgernn.train.keras_quantize import quantize_keras
+
+            report = quantize_keras(run, calibration, **common, labels=_listed(labels),
+                                    vocabulary=vocabulary, tell=console.print)
     for text in report.warnings:
         console.print(f"warning: {text}", highlight=False, soft_wrap=True)
     _print_table(console, report)
@@ -52,6 +78,10 @@ def command(run: Path, out: Path, profile: str, weights: str) -> None:
         "worst_tensors": [dataclasses.asdict(error) for error in report.worst]}), flush=True)
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _print_table(console: Any, report: Any) -> None:
     from rich.table import Table
 
@@ -60,9 +90,10 @@ def _print_table(console: Any, report: Any) -> None:
     table.add_row("ops", f"{report.ops.total()}: "
                   + ", ".join(f"{n} {op}" for op, n in report.ops.most_common()))
     table.add_row("state", f"{report.state_bytes} bytes per stream")
-    table.add_section()
-    header = f"{report.metric.name}, {report.sequences} {report.split} sequences"
-    table.add_row(header, "float    integer")
+    if report.floats:
+        table.add_section()
+        header = f"{report.metric.name}, {report.sequences} {report.split} sequences"
+        table.add_row(header, "float    integer")
     meanings = {"reset": "state reset for each", "carry": "state carried over",
                 "greedy": "the likeliest token at each step"}
     for name in report.floats:

@@ -98,15 +98,20 @@ def check_labels(labels: Iterable[str], where: Path) -> tuple[str, ...]:
     """
     found = tuple(sorted(set(labels)))
     for label in found:
-        if not re.fullmatch(r"\w[\w .+'-]*", label) or label.endswith((".", " ")):
-            raise DataError(f"{where} has the label {label!r}; letters, digits, spaces and _ . - + "
-                            "' were needed, since labels become file names. Rename it")
+        check_label(label, where)
     if len(found) < 2:
         raise DataError(f"{where} has {len(found)} label{'s' * (len(found) != 1)}"
                         f"{' (' + found[0] + ')' if found else ''}; two or more were needed to "
                         "tell apart. Give a folder of label/*.wav, or an index.csv with a column "
                         "label")
     return found
+
+
+def check_label(label: str, where: Path) -> None:
+    """Refuse a label that is no file-safe name, by a DataError that says so."""
+    if not re.fullmatch(r"\w[\w .+'-]*", label) or label.endswith((".", " ")):
+        raise DataError(f"{where} has the label {label!r}; letters, digits, spaces and _ . - + "
+                        "' were needed, since labels become file names. Rename it")
 
 
 def refuse_or_tell(skipped: Iterable[Skipped], strict: bool, tell: Tell) -> tuple[Skipped, ...]:

@@ -101,7 +101,9 @@ class Network:
             y, after = block.step(ops, x, own, w, layer)
             new |= {stem + name: value for name, value in after.items()}
             if layer.residual:
-                ops.enter(stem, "gates")
+                # In int8 a sum may have a zero point other than 0, and the next layer may have
+                # to widen it.
+                ops.enter(stem, "wide")
                 y = ops.add("sum", x, y)
             x = y
         return x, new

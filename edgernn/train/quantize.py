@@ -54,11 +54,24 @@ def quantize_run(
     ModelError, QuantizeError, ConfigError
         If the run is incomplete, or holds what a step cannot represent.
     """
-    chosen = get_profile(profile)
+    get_profile(profile)
     if (run / DECODER).is_dir():
         return quantize_parts(run, out, profile, per_channel, command, progress)
     network = Network.load(run)
-    sequences = _load_sequences(run, network)
+    return quantize_network(network, _load_sequences(run, network), out, profile, per_channel,
+                            provenance([run / "weights.npz"], command), progress)
+
+
+def quantize_network(
+    network: Network, sequences: Sequences, out: Path, profile: str, per_channel: bool,
+    origin: dict[str, str], progress: Progress, labelled: bool = True,
+) -> Report:
+    """Quantize a network on sequences of frontend rows and write the model.
+
+    Without `labelled`, nobody knows what is right of `sequences`, and nothing is measured.
+    For the rest see `quantize_run`.
+    """
+    chosen = get_profile(profile)
     frontend = make_frontend(network.architecture.frontend)
     real = [frontend.features(rows) for rows in _calibration(sequences)]
     warnings: list[str] = []
@@ -71,17 +84,20 @@ def quantize_run(
     rows = list(measured)
     frames = 2 * int(measured.lengths.sum())
     metric = METRICS[network.architecture.task]
-    floats = measure(network.architecture, FloatModel(network),
-                     [frontend.features(r) for r in rows], measured,
-                     progress(f"float {metric.name}", frames))
-    integers = measure(network.architecture, emulated, [emulated.encode(r) for r in rows],
-                       measured, progress(f"integer {metric.name}", frames))
+    floats: dict[str, float] = {}
+    integers: dict[str, float] = {}
+    if labelled:
+        floats = measure(network.architecture, FloatModel(network),
+                         [frontend.features(r) for r in rows], measured,
+                         progress(f"float {metric.name}", frames))
+        integers = measure(network.architecture, emulated, [emulated.encode(r) for r in rows],
+                           measured, progress(f"integer {metric.name}", frames))
     spec = ModelSpec(
         labels=network.architecture.labels, frontend=network.architecture.frontend, states=pairs,
         model_sha256=hashlib.sha256(flatbuffer).hexdigest(), profile=profile,
         task=network.architecture.task,
         detector=network.architecture.detector,
-        provenance=provenance([run / "weights.npz"], command),
+        provenance=origin,
         metrics={f"{split}_{kind}_{name}": round(value, 5)
                  for kind, values in (("float", floats), (profile, integers))
                  for name, value in values.items()})
@@ -152,7 +168,7 @@ def _calibration(sequences: Sequences) -> list[NDArray[np.generic]]:
 
 def _measured(sequences: Sequences) -> tuple[str, Sequences]:
     """The most honest split there is, and its name."""
-    for split in ("test", "validation", "train"):
+    for split in ("test", "validation", "train", "calibration"):
         chosen = sequences.of_split(split)
         if len(chosen):
             return split, chosen

@@ -38,12 +38,12 @@ class Report:
     state_bytes: int
     """What a stream keeps from step to step."""
     split: str
-    """Which sequences were measured: test, validation or train."""
+    """Which sequences were measured: test, validation, train or calibration."""
     sequences: int
     metric: Metric
     """What was measured."""
     floats: dict[str, float]
-    """Of the float step, as `reset` and `carry`."""
+    """Of the float step, as `reset` and `carry`; empty where nobody knows what is right."""
     integers: dict[str, float]
     """Of the integer step."""
     worst: list[TensorError]

@@ -18,6 +18,7 @@ from edgernn.train.architecture import Layer
 from edgernn.train.calibrate import calibrate
 from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
+from edgernn.train.network import Network
 from edgernn.train.profile import PROFILES, get_profile
 from edgernn.train.reference import FloatModel
 from edgernn.train.stepper import drive
@@ -34,6 +35,9 @@ SHAPES = {
                                                                   kernel=3), Layer("dense", 6)),
     "residual gru, pool": (Layer("dense", 12, "tanh"), Layer("gru", 12, residual=True),
                            Layer("attention_pool", 6, window=7)),
+    "dense, residual gru, residual dense, layer norm, lstm": (
+        Layer("dense", 12, "relu"), Layer("gru", 12, residual=True),
+        Layer("dense", 12, "tanh", residual=True), Layer("layer_norm", 12), Layer("lstm", 8)),
 }
 
 
@@ -118,6 +122,20 @@ def test_the_integer_step_follows_the_float_step(name, profile, per_channel):
     # About three steps of an int8 pre-activation; random weights amplify more than trained ones.
     bound = {"int8": 0.05, "int8x16": 0.04, "int16x8": 0.02}[profile]
     assert np.sqrt(np.mean((int_scores - float_scores) ** 2)) < bound
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("head", ["sigmoid", "number"])
+def test_a_model_may_end_in_probabilities_or_numbers(head, profile):
+    shape = networks.architecture(Layer("gru", 12))
+    shape = dataclasses.replace(shape, layers=(*shape.layers[:-1], Layer("dense", 4, head)))
+    network = Network.build(shape, networks.arrays(shape.layers, shape.features))
+    data, pairs = emit(network, calibrate(network, networks.sequences()), get_profile(profile))
+    model = EmulatedModel(data, pairs, shape.frontend)
+    rows = networks.sequences(seed=5)
+    floats = np.concatenate(drive(FloatModel(network), rows))
+    integers = np.concatenate(drive(model, [model.encode(r) for r in rows]))
+    assert np.sqrt(np.mean((integers - floats) ** 2)) < 0.05 * max(1.0, np.abs(floats).max())
 
 
 @pytest.mark.parametrize("profile", PROFILES)

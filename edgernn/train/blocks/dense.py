@@ -33,6 +33,8 @@ class Dense(Plain):
 
     def precision(self, layer: Layer) -> Precision:
         """See `Block.precision`."""
+        if layer.activation == "sigmoid":
+            return "wide"  # its logits are exact
         return "gates" if layer.activation in HEADS else "matmul"
 
     def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any], w: Weights, layer: Layer

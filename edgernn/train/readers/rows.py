@@ -30,7 +30,7 @@ def read_npz(path: Path, seed: int) -> SensorSet:
     DataError
         If it is damaged, lacks one of these, or their shapes do not fit together.
     """
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     padded = {"x", "y"} <= arrays.keys()
     if not padded and not {"rows", "lengths", "labels"} <= arrays.keys():
         raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}; {NPZ_KEYS} was needed")
@@ -57,7 +57,8 @@ def read_npz(path: Path, seed: int) -> SensorSet:
     return replace(found, rate_hz=float(rate.item()))
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Everything in an .npz, by name."""
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
