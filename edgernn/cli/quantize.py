@@ -36,8 +36,8 @@ def command(run: Path, out: Path, profile: str, weights: str, calibration: Path 
     """Quantize RUN to one int8 step model.
 
     RUN is the folder that `edgernn train` wrote, or a Keras model built by hand and saved
-    as .keras or .h5: Sequential or functional, of Dense, GRU, LSTM, SimpleRNN, Embedding and
-    norms; what a step cannot do is refused by the layer's name.
+    as .keras or .h5: Sequential or functional, of Dense, GRU, LSTM, SimpleRNN, causal Conv1D,
+    Embedding and norms; what a step cannot do is refused by the layer's name.
 
     Calibrates on the run's own frames (or on --calibrate) fed as a stream, writes the .tflite
     with its labels, frontend, states and thresholds inside, and prints what it cost: a table

@@ -143,7 +143,7 @@ def _mask_ops(keras: Any) -> dict[str, Any]:
 def _recurrent(keras: Any) -> dict[str, Any]:
     """Recurrent layers as Keras 2 saved them, with a `time_major` that Keras 3 knows not."""
     def reader(kind: Any) -> Any:
-        class Reader(kind):  # type: ignore[misc]  # Keras has no types
+        class Reader(kind):
             @classmethod
             def from_config(cls, config: dict[str, Any]) -> Any:
                 if not config.get("time_major"):

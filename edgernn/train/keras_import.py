@@ -46,8 +46,8 @@ NEAREST = {
 """Of layers that a step cannot do, the reason and what comes nearest."""
 
 KNOWN = ("Dense, causal Conv1D, GRU, LSTM, SimpleRNN, Embedding, LayerNormalization, "
-         "BatchNormalization, Normalization, Rescaling, Activation, ReLU, Softmax, TimeDistributed, Masking and "
-         "Dropout are known")
+         "BatchNormalization, Normalization, Rescaling, Activation, ReLU, Softmax, "
+         "TimeDistributed, Masking and Dropout are known")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgernn.errors import ConfigError, DataError, QuantizeError
 from edgernn.frontend import make_frontend
-from edgernn.frontend.logmel import LogMel
+from edgernn.frontend.standardize import Standardize
+from edgernn.frontend.tokens import Tokens
 from edgernn.train import keras_file
 from edgernn.train.architecture import Architecture
 from edgernn.train.dataset import check_label
@@ -69,7 +70,7 @@ def quantize_keras(
     model = keras_file.load(path)
     found = convert(model, labels, _tokens(vocabulary))
     frontend = make_frontend(found.architecture.frontend)
-    assert not isinstance(frontend, LogMel)
+    assert isinstance(frontend, Standardize | Tokens)
     data = frames.read(calibration, frontend, found.mask)
     sequences = _sequences(found.architecture, data)
     try:
@@ -81,7 +82,8 @@ def quantize_keras(
     found = found.with_columns(data.columns, data.rate_hz)
     network = Network.build(found.architecture, found.arrays)
     prove(model, found, network, data.sequences)
-    return quantize_network(network, sequences, out, profile, per_channel, provenance([path], command), progress, labelled=not why)
+    return quantize_network(network, sequences, out, profile, per_channel,
+                            provenance([path], command), progress, labelled=not why)
 
 
 def prove(model: Any, found: Imported, network: Network, sequences: list[NDArray[Any]]) -> None:
