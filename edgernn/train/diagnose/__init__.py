@@ -84,11 +84,12 @@ def diagnose(run: Path, sequences: int = 200,
     total = decay(through.total)
     gates, states = _meters(network, real, progress("states", frames))
     calibration = [frontend.features(one) for one in calibration_rows(every)]
-    ranges = calibrate(network, calibration, progress("calibrating", 2 * sum(map(len, calibration))))
+    ranges = calibrate(network, calibration,
+                       progress("calibrating", 2 * sum(map(len, calibration))))
     streams = try_profiles(network, ranges, rows, PROFILES, progress("integers", frames))
     idle = {name: unused(largest) for name, largest in through.used.items()}
     return Diagnosis(run, network.architecture, split, len(rows), frames, through, total, gates,
-                     states, idle, streams, findings(total, gates, states, idle, streams.trials))
+                     states, idle, streams, findings(total, gates, states, idle, streams))
 
 
 def summary(found: Diagnosis) -> dict[str, Any]:

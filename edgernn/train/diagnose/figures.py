@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from edgernn.errors import ConfigError
 from edgernn.train.diagnose import Diagnosis
 from edgernn.train.diagnose.gates import HIGH, LOW, TANH, Gate
-from edgernn.train.diagnose.gradients import VANISHED, Decay, decay
+from edgernn.train.diagnose.gradients import EXPLODED, VANISHED, Decay, decay
 from edgernn.train.diagnose.integers import DECADES
 from edgernn.train.diagnose.states import StateRange
 
@@ -44,7 +45,7 @@ def load_matplotlib() -> Any:
     return matplotlib
 
 
-def draw(name: str, plot: Callable[[Any], None], height: float = HEIGHT) -> str:
+def draw(name: str, plot: Callable[[Any], None], height: float = HEIGHT, rows: int = 1) -> str:
     """One plot as an <svg> element.
 
     Parameters
@@ -52,14 +53,16 @@ def draw(name: str, plot: Callable[[Any], None], height: float = HEIGHT) -> str:
     name : str
         What it shows, read out where it cannot be seen; also keeps its ids its own.
     plot : callable
-        Given the axes to draw on.
+        Given the axes to draw on; an array of them, one above the other, if `rows` is not 1.
     height : float
         Inches.
+    rows : int
+        Axes, which share what is along them.
     """
     matplotlib = load_matplotlib()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = matplotlib.figure.Figure(figsize=(WIDTH, height), layout="constrained")
-        plot(figure.add_subplot())
+        plot(figure.subplots(rows, sharex=True))
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
@@ -70,55 +73,60 @@ def draw(name: str, plot: Callable[[Any], None], height: float = HEIGHT) -> str:
 
 def gradient(found: Diagnosis) -> Iterator[tuple[str, str]]:
     """Norm against lag, over all states, and state by state where there are several."""
-    yield "gradient", draw("Gradient norm against lag", lambda axes: _decay(axes, found.decay))
+    yield "gradient", draw("Gradient norm against lag", partial(_decay, one=found.decay))
     if len(found.through.norms) > 1:
         yield "gradient-states", draw("Gradient norm by state",
-                                      lambda axes: _by_state(axes, found.through.norms))
+                                      partial(_by_state, norms=found.through.norms))
 
 
 def _decay(axes: Any, one: Decay) -> None:
     lags = np.arange(len(one.median))
-    floor = 1e-12  # below it is rounding
-    axes.fill_between(lags, np.maximum(one.low, floor), np.maximum(one.high, floor),
-                      color=COLOURS[0], alpha=0.18, linewidth=0, label="10 to 90 % of sequences")
-    axes.plot(lags, np.maximum(one.median, floor), color=COLOURS[0], label="median")
-    if np.isfinite(one.half_life) and one.half_life and one.peak:
-        line = 2.0 ** (-lags / one.half_life)
-        axes.plot(lags, line * one.median[0], ":", color=INK, linewidth=1,
+    axes.fill_between(lags, one.low, one.high, color=COLOURS[0], alpha=0.18, linewidth=0,
+                      label="10 to 90 % of sequences")
+    axes.plot(lags, one.median, color=COLOURS[0], label="median")
+    fitted = one.median[: one.fitted]
+    if np.isfinite(one.half_life) and one.half_life and len(fitted):
+        middle = np.log2(fitted).mean() + (len(fitted) - 1) / 2 / one.half_life
+        axes.plot(lags, 2.0 ** (middle - lags / one.half_life), ":", color=INK, linewidth=1,
                   label=f"half-life {one.half_life:.3g} frames" if one.half_life > 0
                   else f"doubles in {-one.half_life:.3g} frames")
-    if min(one.median.min(), one.low.min()) < 10 * VANISHED:
-        axes.axhline(VANISHED, color=ALARM, linewidth=0.8, linestyle="--")
-        axes.text(0, VANISHED, "vanished", color=ALARM, fontsize=8, va="bottom")
+    for edge, name, near in ((VANISHED, "vanished", one.median.min() < 10 * VANISHED),
+                             (EXPLODED, "exploded", one.peak > EXPLODED / 5)):
+        if near:
+            axes.axhline(edge, color=ALARM, linewidth=0.8, linestyle="--")
+            axes.annotate(name, (1, edge), (-2, 2), xycoords=("axes fraction", "data"),
+                          textcoords="offset points", ha="right", color=ALARM, fontsize=8)
     axes.axvline(one.middle, color=SOFT, linewidth=0.8)
-    axes.annotate("the middle\nsequence begins", (one.middle, 1), (-3, -2), ha="right", va="top",
+    axes.annotate("the middle\nsequence begins", (one.middle, 1), (3, -2), ha="left", va="top",
                   xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8,
                   color="#616e7c")
-    axes.set_yscale("log")
+    _decades(axes, one.median)
     axes.set_xlabel("frames before the last")
+    _whole_frames(axes)
     axes.set_ylabel("gradient norm / its last frame's")
-    axes.legend(loc="lower left")
+    _legend(axes)
 
 
 def _by_state(axes: Any, norms: dict[str, NDArray[np.float64]]) -> None:
-    for colour, (name, values) in zip(_colours(), norms.items(), strict=False):
-        median = decay(values).median
-        axes.plot(np.maximum(median, 1e-12), color=colour, label=name)
-    axes.set_yscale("log")
+    medians = {name: decay(values).median for name, values in norms.items()}
+    for colour, (name, median) in zip(_colours(), medians.items(), strict=False):
+        axes.plot(median, color=colour, label=name)
+    _decades(axes, np.concatenate(list(medians.values())))
     axes.set_xlabel("frames before the last")
+    _whole_frames(axes)
     axes.set_ylabel("median norm / its last frame's")
-    axes.legend(loc="lower left")
+    _legend(axes)
 
 
 def gates(found: Diagnosis) -> Iterator[tuple[str, str]]:
     """Shares of saturation of all gates, then each gate's values unit by unit."""
     if not found.gates:
         return
-    yield "gates", draw("Saturation of each gate", lambda axes: _shares(axes, found.gates),
-                        0.9 + 0.28 * len(found.gates))
+    yield "gates", draw("Saturation of each gate", partial(_shares, all_gates=found.gates),
+                        1.2 + 0.28 * len(found.gates))
     for gate in found.gates:
         yield f"gate-{gate.name}", draw(f"Values of {gate.name} by unit",
-                                        lambda axes, gate=gate: _heat(axes, gate), 2.6)
+                                        partial(_heat, gate=gate), 2.6)
 
 
 def _shares(axes: Any, all_gates: tuple[Gate, ...]) -> None:
@@ -128,12 +136,12 @@ def _shares(axes: Any, all_gates: tuple[Gate, ...]) -> None:
     axes.barh(names, low, color=COLOURS[0], label=f"low (below {LOW}; tanh below -{TANH})")
     axes.barh(names, high, left=low, color=COLOURS[1], label=f"high (above {HIGH})")
     for place, total in enumerate(low + high):
-        axes.text(total, place, f" {total:.2g} %", va="center", fontsize=8)
-    axes.set_xlim(0, max(1.0, 1.15 * float((low + high).max())))
+        axes.text(total, place, f" {total:.1f} %", va="center", fontsize=8)
+    axes.set_xlim(0, max(1.0, 1.2 * float((low + high).max())))
     axes.invert_yaxis()
     axes.grid(False, axis="y")
     axes.set_xlabel("% of values that are saturated")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
+    _legend(axes)
 
 
 def _heat(axes: Any, gate: Gate) -> None:
@@ -143,12 +151,14 @@ def _heat(axes: Any, gate: Gate) -> None:
     order = np.argsort(gate.histogram @ centres)
     # The square root: a unit that is spread out would be too pale beside one that is not.
     axes.imshow(np.sqrt(gate.histogram[order].T), origin="lower", aspect="auto", cmap="Blues",
-                extent=(0, units, low, 1), interpolation="nearest", vmin=0, vmax=1)
+                extent=(0, units, low, 1), interpolation="nearest", vmin=0,
+                vmax=np.sqrt(np.percentile(gate.histogram, 99.5) or 1))
     for edge in saturated:
         axes.axhline(edge, color=ALARM, linewidth=0.7, linestyle="--")
     axes.grid(False)
     axes.set_title(f"{gate.name} ({gate.kind})")
     axes.set_xlabel("units, by their mean")
+    _whole_frames(axes)
     axes.set_ylabel("value")
 
 
@@ -158,7 +168,7 @@ def states(found: Diagnosis) -> Iterator[tuple[str, str]]:
         idle = np.union1d(state.dead, found.unused[state.name])
         yield f"state-{state.name}", draw(
             f"Range of {state.name} by unit",
-            lambda axes, state=state, idle=idle: _range(axes, state, idle), 2.6)
+            partial(_range, state=state, idle=idle), 2.6)
 
 
 def _range(axes: Any, state: StateRange, idle: NDArray[np.int64]) -> None:
@@ -174,40 +184,42 @@ def _range(axes: Any, state: StateRange, idle: NDArray[np.int64]) -> None:
         axes.plot(place[bad], mean[bad], "x", color=ALARM, markersize=6, label="dead or unused")
     axes.set_title(state.name)
     axes.set_xlabel("units, by their mean")
+    _whole_frames(axes)
     axes.set_ylabel("value")
     axes.margins(x=0.01)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.52), ncols=3)
+    _legend(axes)
 
 
 def drift(found: Diagnosis) -> Iterator[tuple[str, str]]:
     """The carried state along the stream, and how it forgets a sequence in the next one."""
     yield "stream", draw("Carried state along the stream",
-                         lambda axes: _stream(axes, found.states))
+                         partial(_stream, all_states=found.states))
     if any(len(state.forgetting) > 1 for state in found.states):
         yield "forgetting", draw("Carried against reset state",
-                                 lambda axes: _forgetting(axes, found.states))
+                                 partial(_forgetting, all_states=found.states))
 
 
 def _stream(axes: Any, all_states: tuple[StateRange, ...]) -> None:
     for colour, state in zip(_colours(), all_states, strict=False):
         axes.plot(np.arange(len(state.stream)) * state.window, state.stream, color=colour,
-                  label=f"{state.name}, carried")
-        axes.axhline(state.rms, color=colour, linestyle=":", linewidth=1,
-                     label=f"{state.name}, reset")
+                  label=state.name)
+        axes.axhline(state.rms, color=colour, linestyle=":", linewidth=1)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("frames since the stream began")
+    _whole_frames(axes)
     axes.set_ylabel("rms of the state")
-    axes.legend(loc="lower right", ncols=2)
+    _legend(axes)
 
 
 def _forgetting(axes: Any, all_states: tuple[StateRange, ...]) -> None:
-    for colour, state in zip(_colours(), all_states, strict=False):
-        share = 100 * state.forgetting / (state.rms or 1.0)
-        axes.plot(np.maximum(share, 1e-4), color=colour, label=state.name)
-    axes.set_yscale("log")
+    shares = [100 * state.forgetting / (state.rms or 1.0) for state in all_states]
+    for colour, state, share in zip(_colours(), all_states, shares, strict=False):
+        axes.plot(share, color=colour, label=state.name)
+    _decades(axes, np.concatenate(shares))
     axes.set_xlabel("frames since the new sequence began")
+    _whole_frames(axes)
     axes.set_ylabel("carried − reset, % of rms")
-    axes.legend(loc="upper right")
+    _legend(axes)
 
 
 def integers(found: Diagnosis) -> Iterator[tuple[str, str]]:
@@ -215,10 +227,12 @@ def integers(found: Diagnosis) -> Iterator[tuple[str, str]]:
     for state in found.states:
         yield f"updates-{state.name}", draw(
             f"Size of the updates of {state.name}",
-            lambda axes, state=state: _updates(axes, found, state.name), 2.6)
+            partial(_updates, found=found, name=state.name), 2.6)
+        if not found.streams.trials:
+            continue
         yield f"worst-{state.name}", draw(
             f"The worst unit of {state.name} in integers",
-            lambda axes, state=state: _worst(axes, found, state.name), 2.6)
+            partial(_worst, found=found, name=state.name), HEIGHT, 2)
 
 
 def _updates(axes: Any, found: Diagnosis, name: str) -> None:
@@ -231,21 +245,51 @@ def _updates(axes: Any, found: Diagnosis, name: str) -> None:
         axes.annotate(f"half a step\nof {profile}", (step / 2, top), (-3, 0), ha="right",
                       va="top", xycoords=("data", "axes fraction"), textcoords="offset points",
                       fontsize=8, color=colour)
+    filled = 10.0 ** DECADES[:-1][found.streams.updates[name] > 1e-3]
+    ends = np.array([*filled, *(step / 2 for step in found.streams.steps(name).values())])
     axes.set_xscale("log")
+    axes.set_xlim(ends.min() / 30, ends.max() * 3)  # room at the left for what the lines are
     axes.set_title(f"{name}: one frame's change")
     axes.set_xlabel("size of the change (left of a line it is lost)")
     axes.set_ylabel("% of updates")
 
 
-def _worst(axes: Any, found: Diagnosis, name: str) -> None:
-    unit = found.streams.trials[0].worst[name]
-    axes.plot(found.streams.shown[name][:, unit], color=INK, label="float")
+def _worst(rows: Any, found: Diagnosis, name: str) -> None:
+    above, below = rows
+    first = found.streams.trials[0]
+    unit = first.worst[name]
+    wanted = found.streams.shown[name][:, unit]
+    above.plot(wanted, color=SOFT, linewidth=3, label="float")
     for trial, colour in zip(found.streams.trials, COLOURS[1:], strict=False):
-        axes.plot(trial.shown[name][:, unit], color=colour, linewidth=0.9, label=trial.profile)
-    axes.set_title(f"{name}, unit {unit}: the worst one in {found.streams.trials[0].profile}")
-    axes.set_xlabel("frames of one stream, state carried")
-    axes.set_ylabel("value")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.52), ncols=3)
+        values = trial.shown[name][:, unit]
+        above.plot(values, color=colour, linewidth=0.9, label=trial.profile)
+        below.plot(values - wanted, color=colour, linewidth=0.9)
+    above.set_title(f"{name}, unit {unit}: the worst one in {first.profile}")
+    above.set_ylabel("value")
+    below.set_ylabel("less float")
+    below.set_xlabel("frames of one stream, state carried")
+    _whole_frames(below)
+    _legend(above)
+
+
+def _decades(axes: Any, values: NDArray[np.float64]) -> None:
+    """A logarithmic axis, two decades high at least, and never down into rounding."""
+    top = float(values.max(initial=0.0)) or 1.0
+    low = max(float(values.min(initial=top)), 1e-12 * top)
+    axes.set_yscale("log")
+    axes.set_ylim(min(low / 2, top / 100), top * 2)
+
+
+def _legend(axes: Any) -> None:
+    """Below the plot, where it hides nothing."""
+    labels = axes.get_legend_handles_labels()[1]
+    columns = 3 if max(map(len, labels)) < 24 else 2
+    axes.figure.legend(loc="outside lower center", ncols=min(columns, len(labels)))
+
+
+def _whole_frames(axes: Any) -> None:
+    """No ticks between two frames, lags or units."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _colours() -> Iterator[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgernn.train.diagnose.gates import Gate
 from edgernn.train.diagnose.gradients import Decay
-from edgernn.train.diagnose.integers import Trial
+from edgernn.train.diagnose.integers import Streams, Trial
 from edgernn.train.diagnose.states import StateRange
 
 GROWN = 1.5
@@ -30,11 +30,13 @@ class Finding:
 
 def findings(
     decay: Decay, gates: Sequence[Gate], states: Sequence[StateRange],
-    unused: dict[str, NDArray[np.int64]], trials: Sequence[Trial],
+    unused: dict[str, NDArray[np.int64]], streams: Streams,
 ) -> tuple[Finding, ...]:
     """All there is to say, in the order of the page."""
     return (_gradient(decay), _gates(gates), _units(states, unused), _drift(states),
-            *map(_integers, trials))
+            *(_integers(trial, decay) for trial in streams.trials),
+            *(Finding(False, f"Profile {name} cannot be made of this network: {why}")
+              for name, why in streams.refused.items()))
 
 
 def life(half_life: float) -> str:
@@ -46,16 +48,24 @@ def life(half_life: float) -> str:
     return f"it halves every {half_life:.3g} frames"
 
 
+def _left(share: float) -> str:
+    """How much of a gradient there still is."""
+    if share >= 1:
+        return f"{share:.3g} times as much"
+    return f"{100 * share:.2g} % of it" if share > 1e-6 else "practically nothing of it"
+
+
 def _gradient(decay: Decay) -> Finding:
     how = (f"Gradient {decay.verdict}: on its way back {life(decay.half_life)}, and "
            f"{decay.middle} frames before the last, where the middle sequence begins, "
-           f"{decay.at_middle:.2g} of it is left (most: {decay.peak:.3g}).")
+           f"{_left(decay.at_middle)} is left.")
     what = {
         "healthy": "",
         "vanishing": " What the answer owes to frames so far back is hardly learnt. If it should "
                      "be: a gru or lstm cell, fewer and longer frames, or layer normalization.",
-        "exploding": " One update can undo many. Train with a smaller --clipnorm or "
-                     "--learning-rate, or with a gru or lstm cell."}
+        "exploding": f" It is up to {decay.peak:.3g} times the last frame's: one update can undo "
+                     "many. Train with a smaller --clipnorm or --learning-rate, or with a gru or "
+                     "lstm cell."}
     return Finding(decay.verdict == "healthy", how + what[decay.verdict])
 
 
@@ -70,8 +80,9 @@ def _gates(gates: Sequence[Gate]) -> Finding:
         text += " Units on one side practically always: " + ", ".join(
             f"{count} in {name}" for name, count in stuck.items()) + "."
     if share > SATURATED:
-        text += (" Hardly any gradient passes there: train with a lower --learning-rate or "
-                 "layer normalization, or look for features of a huge scale.")
+        text += (" Hardly any gradient passes there. An update or forget gate may be near 1 to "
+                 "remember; otherwise train with a lower --learning-rate or layer "
+                 "normalization, or look for features of a huge scale.")
     return Finding(share <= SATURATED and not stuck, text)
 
 
@@ -96,18 +107,20 @@ def _drift(states: Sequence[StateRange]) -> Finding:
             "was carried.")
     if not grown:
         return Finding(True, text + " No state grows along the stream.")
-    return Finding(False, text + f" {', '.join(grown)} grow when carried over: train with "
+    return Finding(False, text + f" Grown when carried over: {', '.join(grown)}. Train with "
                    "sequences joined and the state carried, or reset it at silence.")
 
 
-def _integers(trial: Trial) -> Finding:
+def _integers(trial: Trial, decay: Decay) -> Finding:
     worst = max(trial.states, key=lambda state: state.relative)
     lost = max(trial.states, key=lambda state: state.lost)
     text = (f"Profile {trial.profile}: state {worst.name} is {worst.relative:.2%} of its rms from "
             f"float; {lost.lost:.0%} of the updates of {lost.name} are smaller than half a step "
             f"of its {lost.dtype}.")
     far = worst.relative > FAR
-    if far:
+    if far and decay.verdict == "exploding":
+        text += " A network whose gradient explodes enlarges every rounding: mend that first."
+    elif far:
         text += (" Quantize with --profile int8x16." if worst.dtype == "int8"
-                 else " See `edgernn quantize` for the tensors it comes from.")
+                 else " `edgernn quantize` names the tensors it comes from; try --profile int16x8.")
     return Finding(not far, text)

@@ -57,6 +57,8 @@ class Decay:
     half_life: float
     """Frames in which the median halves, from a line through its logarithm; negative where
     it doubles, infinite where it stays."""
+    fitted: int
+    """Lags that the line went through."""
     reach: int
     """The last lag up to which the median stays above 1 % of lag 0's, frames."""
     middle: int
@@ -97,18 +99,19 @@ def through_time(network: Network, sequences: Sequence[NDArray[np.float32]],
     for lag, states in enumerate(reversed(before)):
         x = _frames(rows, lag, len(next(iter(states.values()))))
         inputs = {name: Node(value) for name, value in states.items()}
-        scores, after = network.step(FloatOps(), x, inputs)
+        scores, made = network.step(FloatOps(), x, inputs)
+        # A state that is the frame itself, as a ring of one row is, comes from no other state.
+        after = {name: value if isinstance(value, Node) else Node(value)
+                 for name, value in made.items()}
         loss = [(scores, _slope(network.architecture, scores.value,
                                 None if labels is None else labels[order]))] if lag == 0 else []
         back = [(after[name], g[: len(x)]) for name, g in passed.items()]
-        names = list(norms)
-        found = gradients([*loss, *back], [*(after[n] for n in names),
-                                           *(inputs[n] for n in names)])
-        for name, g in zip(names, found, strict=False):
+        found = gradients([*loss, *back], [*(after[n] for n in norms), *(inputs[n] for n in norms)])
+        for name, g in zip(norms, found[:len(norms)], strict=True):
             norms[name][: len(x), lag] = np.sqrt((g.reshape(len(x), -1) ** 2).sum(axis=1))
             seen = np.abs(g).reshape(-1, g.shape[-1]).max(axis=0)
             used[name] = np.maximum(used[name], seen)
-        passed = dict(zip(names, found[len(names):], strict=True))
+        passed = dict(zip(norms, found[len(norms):], strict=True))
     undo = np.argsort(order)
     return Through({name: norm[undo] for name, norm in norms.items()}, used)
 
@@ -118,7 +121,7 @@ def decay(norms: Real) -> Decay:
     norms = norms[norms[:, 0] > 0]  # a sequence without a gradient says nothing
     if not len(norms):
         nothing = np.zeros(1)
-        return Decay(nothing, nothing, nothing, "vanishing", 0.0, 0, 0, 0.0, 0.0)
+        return Decay(nothing, nothing, nothing, "vanishing", 0.0, 0, 0, 0, 0.0, 0.0)
     there = np.isfinite(norms).sum(axis=0)
     lags = int(np.count_nonzero(there >= min(max(FEWEST, len(norms) // 10), len(norms))))
     relative = norms[:, :lags] / norms[:, :1]
@@ -130,7 +133,9 @@ def decay(norms: Real) -> Decay:
         verdict = "vanishing"
     if median.max() >= EXPLODED:
         verdict = "exploding"
-    return Decay(low, median, high, verdict, _half_life(median),
+    rounding = np.flatnonzero(median < 1e-12)
+    fitted = int(rounding[0]) if len(rounding) else lags
+    return Decay(low, median, high, verdict, _half_life(median[:fitted]), fitted,
                  int(reached[0]) - 1 if len(reached) else lags - 1, middle,
                  float(median[middle]), float(median.max()))
 
@@ -172,10 +177,8 @@ def _slope(architecture: Architecture, scores: Real, labels: NDArray[np.int64] |
 
 
 def _half_life(median: Real) -> float:
-    """From a straight line through log2 of the median, as far as it is more than rounding."""
-    low = np.flatnonzero(median < 1e-12)
-    lags = int(low[0]) if len(low) else len(median)
-    if lags < 2:
-        return 0.0 if len(low) else float("inf")
-    slope = np.polyfit(np.arange(lags), np.log2(median[:lags]), 1)[0]
+    """From a straight line through log2 of the median, which is above 0."""
+    if len(median) < 2:
+        return 0.0
+    slope = np.polyfit(np.arange(len(median)), np.log2(median), 1)[0]
     return float(-1 / slope) if abs(slope) > 1e-9 else float("inf")

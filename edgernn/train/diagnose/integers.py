@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn.errors import EdgernnError
 from edgernn.frontend import make_frontend
 from edgernn.quant import dequantize
 from edgernn.train.calibrate import Ranges
@@ -65,6 +66,8 @@ class Streams:
     updates: dict[str, Real]
     """By state, share of updates by size, in the bins of `DECADES` (less and none: the first)."""
     trials: tuple[Trial, ...]
+    refused: dict[str, str]
+    """Why a profile cannot be made of this network, by its name."""
 
     def steps(self, name: str) -> dict[str, float]:
         """Real units of one step of a state's integer, by profile."""
@@ -94,10 +97,15 @@ def try_profiles(
     features = make_frontend(architecture.frontend).features
     lanes = sorted((np.concatenate([rows[i] for i in lane]) for lane in deal(len(rows))),
                    key=len, reverse=True)
-    models = [EmulatedModel(*emit(network, ranges, get_profile(name)), architecture.frontend)
-              for name in profiles]
-    meters = [_Meter(network, model) for model in models]
-    codes = [[model.encode(lane) for lane in lanes] for model in models]
+    meters, refused = [], {}
+    for name in profiles:
+        try:
+            flatbuffer, pairs = emit(network, ranges, get_profile(name))
+            meters.append(_Meter(name, network,
+                                 EmulatedModel(flatbuffer, pairs, architecture.frontend)))
+        except EdgernnError as problem:
+            refused[name] = str(problem)
+    codes = [[meter.model.encode(lane) for lane in lanes] for meter in meters]
     real = [features(lane) for lane in lanes]
     float_model = FloatModel(network)
     states = float_model.initial(len(lanes))
@@ -119,13 +127,14 @@ def try_profiles(
     return Streams(
         {name: np.array(values) for name, values in shown.items()},
         {name: counts / counts.sum() for name, counts in updates.items()},
-        tuple(meter.trial(name) for meter, name in zip(meters, profiles, strict=True)))
+        tuple(meter.trial() for meter in meters), refused)
 
 
 class _Meter:
     """One profile's integers on all lanes, and how far they are from float."""
 
-    def __init__(self, network: Network, model: EmulatedModel) -> None:
+    def __init__(self, profile: str, network: Network, model: EmulatedModel) -> None:
+        self.profile = profile
         self.model = model
         self.rings = {name for name, state in network.states.items() if state.kind == "ring"}
         self.tensors = {name: model.graph.tensor(f"{name}_in") for name in network.states}
@@ -153,15 +162,15 @@ class _Meter:
             if show:
                 self.shown[name].append(_flat(real[0]))
 
-    def trial(self, profile: str) -> Trial:
+    def trial(self) -> Trial:
         """What came of it."""
         errors = []
         for name, (error, power, lost, unmoved, count) in self.sums.items():
             q = self.tensors[name].qtype
             errors.append(StateError(name, q.dtype, q.scale, float(np.sqrt(error / count)),
-                                     float(np.sqrt(error / (power or 1.0))), lost / count,
-                                     unmoved / count))
-        return Trial(profile, tuple(errors),
+                                     float(np.sqrt(error / (power or 1.0))),
+                                     float(lost / count), float(unmoved / count)))
+        return Trial(self.profile, tuple(errors),
                      {name: np.array(values) for name, values in self.shown.items()},
                      {name: int(values.argmax()) for name, values in self.by_unit.items()})
 

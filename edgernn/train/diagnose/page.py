@@ -21,7 +21,8 @@ PAGE = Template("""<!DOCTYPE html>
 body { margin: 0 auto; padding: 1rem; max-width: 70rem; color: #1f2933; background: #fff;
        font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: .2em 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .6rem; border-top: 1px solid #cbd2d9; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .6rem;
+     border-top: 1px solid #cbd2d9; }
 p, ul { max-width: 46rem; }
 .sub { color: #616e7c; }
 ul.findings { list-style: none; padding: 0; }
@@ -30,9 +31,10 @@ ul.findings { list-style: none; padding: 0; }
 .findings li.look { border-color: #c0392b; background: #fdf4f3; }
 .figures { display: grid; gap: 1rem;
            grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
-figure { margin: 0; }
+code { white-space: nowrap; }
+figure { margin: 0; align-self: end; }
 svg { width: 100%; height: auto; display: block; max-width: 36rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: right; border-bottom: 1px solid #e4e7eb;
          white-space: nowrap; }
@@ -57,8 +59,8 @@ def page(found: Diagnosis) -> str:
     layers = ", ".join(f"{layer.kind} {layer.units}" for layer in found.architecture.layers)
     about = (f"{layers}. {found.frames:,} frames of {found.sequences} {found.split} sequences. "
              f"edgernn {__version__}.")
-    items = "\n".join(f'<li{"" if one.ok else " class=" + chr(34) + "look" + chr(34)}>'
-                      f"{escape(one.text)}</li>" for one in found.findings)
+    items = "\n".join(f'<li class="{"ok" if one.ok else "look"}">{escape(one.text)}</li>'
+                      for one in found.findings)
     sections = (_gradient(found), _gates(found), _states(found), _drift(found), _integers(found))
     return PAGE.substitute(title=escape(f"Diagnosis of {found.run.name}"), about=escape(about),
                            findings=items, sections="\n".join(sections))
@@ -85,8 +87,8 @@ def _gates(found: Diagnosis) -> str:
     return _section(
         "Gates", figures.gates(found),
         f"A sigmoid below {LOW} or above {HIGH}, and a tanh beyond ±{TANH}, is saturated: it "
-        "passes next to no gradient. Each column of the lower plots is one unit, darker where "
-        "its value is found more often; the dashed lines are where saturation begins.",
+        "passes next to no gradient. Each column of the plots after the first is one unit, darker "
+        "where its value is found more often; the dashed lines are where saturation begins.",
         "Some saturation is a gate doing its work: an update or forget gate near 1 remembers. "
         "All columns dark at one edge is not: lower <code>--learning-rate</code>, or normalize "
         f"the features. A unit that stays at one edge for {STUCK:.0%} of the frames is stuck and "
@@ -133,7 +135,7 @@ def _integers(found: Diagnosis) -> str:
         "In integers", figures.integers(found),
         f"The profiles {' and '.join(PROFILES)} beside float, all with their state carried. An "
         "update smaller than half a step of the state's integer is rounded away: the dead zone. "
-        "The lower plot is the unit that comes out worst.",
+        "Then, the unit that comes out worst.",
         "Much of the updates left of the line of int8, or a worst unit that stands still where "
         "float moves: take <code>--profile int8x16</code>, whose state has 16 bits. If int8x16 is "
         "as far from float as int8, the error comes from the 8-bit matmuls, not from the state: "

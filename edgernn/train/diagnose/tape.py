@@ -184,7 +184,7 @@ def _slope(ufunc: np.ufunc, inputs: Sequence[Any], index: int) -> Real:
     reals; at an exact tie with a constant it takes the operand's side.
     """
     if ufunc is np.absolute:  # not analytic: |x + ih| is real
-        return np.sign(inputs[0])
+        return np.sign(np.asarray(inputs[0], np.float64))
     stepped = [np.asarray(one, np.float64) for one in inputs]
     stepped[index] = stepped[index] + 1j * STEP  # type: ignore[assignment]
     try:
@@ -232,7 +232,8 @@ def _moved(function: Callable[..., Any], args: Any, options: Any) -> Any:
         def back_to(index: int) -> Back:
             def back(g: Real) -> Real:
                 sums = np.bincount(places.ravel(), g.ravel(), len(flat))
-                return sums[starts[index]:starts[index + 1]].reshape(pool[index].shape)
+                own: Real = sums[starts[index]:starts[index + 1]].astype(np.float64)
+                return own.reshape(pool[index].shape)
 
             return back
 
