@@ -157,6 +157,22 @@ def test_a_gradient_that_is_zero_everywhere_has_vanished():
     assert decay(np.zeros((3, 5))).verdict == "vanishing"
 
 
+@pytest.mark.parametrize(("task", "head", "targets"), [
+    ("label", "softmax", np.array([-1, 2])), ("regress", "number", np.array([[0.5], [1.0]])),
+    ("next", "sigmoid", None)])
+def test_every_task_has_gradients(tmp_path, task, head, targets):
+    run = write_run(tmp_path / "run", GRU)
+    shape = networks.architecture(GRU, head=head, task=task)
+    (run / "architecture.json").write_text(shape.to_json())
+    whole = Sequences.load(run / "sequences.npz")
+    if targets is not None:
+        rows = np.arange(len(whole.rows)) % 2
+        dataclasses.replace(whole, targets=targets[rows]).save(run / "sequences.npz")
+    found = diagnose(run)
+    assert (found.through.total[:, 0] > 0).all()
+    assert "scores" not in {gate.name for gate in found.gates}
+
+
 # Gates, units, states
 
 
@@ -179,14 +195,6 @@ def test_every_value_of_a_gate_is_counted_once(tmp_path, layer):
     assert found.gates
     for gate in found.gates:
         np.testing.assert_allclose(gate.histogram.sum(axis=1), 1)
-
-
-def test_the_networks_answer_is_no_gate(tmp_path):
-    run = write_run(tmp_path / "run", GRU)
-    shape = networks.architecture(GRU)
-    asked = dataclasses.replace(shape, layers=(GRU, Layer("dense", 4, "sigmoid")))
-    (run / "architecture.json").write_text(asked.to_json())
-    assert "scores" not in {gate.name for gate in diagnose(run).gates}
 
 
 def test_dead_and_unused_units_are_found(tmp_path):
@@ -320,6 +328,7 @@ def test_the_command_writes_a_page_that_stands_alone_without_tensorflow(tmp_path
     assert parsed.plots == len(parsed.ids)
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(tmp_path):
     run = write_run(tmp_path / "run", RNN, count=8)
     assert page(diagnose(run)) == page(diagnose(run))
@@ -372,6 +381,16 @@ def test_a_network_without_a_state_is_one_clear_error(tmp_path):
     done = command(run)
     assert done.returncode == 1
     assert "no layer with a state" in done.stderr
+
+
+def test_a_state_that_grows_without_bound_is_one_clear_error(tmp_path):
+    def edit(arrays):
+        arrays["0/recurrent_kernel"] = np.eye(8, dtype=np.float32) * 30
+
+    done = command(write_run(tmp_path / "run", Layer("simple_rnn", 8, "relu"), edit=edit))
+    assert done.returncode == 1
+    assert "simple_rnn0_" in done.stderr
+    assert "stays bounded" in done.stderr
 
 
 def test_missing_matplotlib_is_said_before_the_work(tmp_path):

@@ -71,6 +71,10 @@ def diagnose(run: Path, sequences: int = 200,
     if not network.states:
         raise QuantizeError(f"{run} holds no layer with a state, and what happens through time "
                             "was to be examined. Train with --cell gru, lstm or simple_rnn")
+    if network.contexts:
+        raise QuantizeError(f"{run} needs {', '.join(network.contexts)} from another part of its "
+                            "model, and a network that is given frames alone was needed. "
+                            "Examine a run of another --task")
     every = load_sequences(run, network)
     split, pool = measured_split(every)
     chosen = _chosen(pool, sequences)
@@ -79,17 +83,18 @@ def diagnose(run: Path, sequences: int = 200,
     real = [frontend.features(one) for one in rows]
     frames = sum(map(len, rows))
 
-    progress("gradients", frames)
+    # First, since it refuses a state that grows without bound, of which plots say nothing.
+    calibration = [frontend.features(one) for one in calibration_rows(every)]
+    grows: list[str] = []
+    ranges = calibrate(network, calibration,
+                       progress("calibrating", 2 * sum(map(len, calibration))), grows.append)
     through = through_time(network, real, _labels(network.architecture, chosen))
     total = decay(through.total)
     gates, states = _meters(network, real, progress("states", frames))
-    calibration = [frontend.features(one) for one in calibration_rows(every)]
-    ranges = calibrate(network, calibration,
-                       progress("calibrating", 2 * sum(map(len, calibration))))
     streams = try_profiles(network, ranges, rows, PROFILES, progress("integers", frames))
     idle = {name: unused(largest) for name, largest in through.used.items()}
     return Diagnosis(run, network.architecture, split, len(rows), frames, through, total, gates,
-                     states, idle, streams, findings(total, gates, states, idle, streams))
+                     states, idle, streams, findings(total, gates, states, idle, streams, grows))
 
 
 def summary(found: Diagnosis) -> dict[str, Any]:
@@ -137,10 +142,16 @@ def _chosen(pool: Sequences, count: int) -> Sequences:
 
 
 def _labels(architecture: Architecture, chosen: Sequences) -> NDArray[np.int64] | None:
-    """What each sequence should say at its end, where the data has one label for each."""
-    if architecture.task not in ("classify", "spot"):
+    """What the last frame of each sequence should say, -1 where nobody knows.
+
+    None where the answer is no label, or no one label of many.
+    """
+    if chosen.targets is None:
+        return chosen.labels if architecture.task in ("classify", "spot") else None
+    if chosen.targets.ndim > 1:
         return None
-    return chosen.labels
+    last: NDArray[np.int64] = chosen.targets[chosen.ends - 1]
+    return last
 
 
 def _meters(network: Network, real: list[NDArray[np.float32]], progress: Callable[[int], None]

@@ -31,9 +31,11 @@ class Finding:
 def findings(
     decay: Decay, gates: Sequence[Gate], states: Sequence[StateRange],
     unused: dict[str, NDArray[np.int64]], streams: Streams,
+    grows: Sequence[str],
 ) -> tuple[Finding, ...]:
-    """All there is to say, in the order of the page."""
+    """All there is to say, in the order of the page; `grows` is what `calibrate` warned of."""
     return (_gradient(decay), _gates(gates), _units(states, unused), _drift(states),
+            *(Finding(False, f"Calibration: {text}.") for text in grows),
             *(_integers(trial, decay) for trial in streams.trials),
             *(Finding(False, f"Profile {name} cannot be made of this network: {why}")
               for name, why in streams.refused.items()))

@@ -79,7 +79,7 @@ def through_time(network: Network, sequences: Sequence[NDArray[np.float32]],
     sequences : sequence of float32 arrays, shape (frames, features)
         One frame or more each.
     labels : int array, shape (sequences,), or None
-        What the last frame of each should say; None: what it does say.
+        What the last frame of each should say; None, or -1: what it does say.
     longest : int
         Frames to go back.
 
@@ -169,7 +169,8 @@ def _slope(architecture: Architecture, scores: Real, labels: NDArray[np.int64] |
     """
     if architecture.layers[-1].activation != "softmax":
         return np.full(scores.shape, 1 / scores.shape[-1])
-    right = scores.argmax(axis=1) if labels is None else labels
+    said = scores.argmax(axis=1)
+    right = said if labels is None else np.where(labels < 0, said, labels)
     rows = np.arange(len(scores))
     slope: Any = np.zeros(scores.shape)
     slope[rows, right] = -1 / np.maximum(scores[rows, right], 1e-300)
