@@ -152,7 +152,7 @@ def _heat(axes: Any, gate: Gate) -> None:
     # The square root: a unit that is spread out would be too pale beside one that is not.
     axes.imshow(np.sqrt(gate.histogram[order].T), origin="lower", aspect="auto", cmap="Blues",
                 extent=(0, units, low, 1), interpolation="nearest", vmin=0,
-                vmax=np.sqrt(np.percentile(gate.histogram, 99.5) or 1))
+                vmax=np.sqrt(np.percentile(gate.histogram, 98) or 1))
     for edge in saturated:
         axes.axhline(edge, color=ALARM, linewidth=0.7, linestyle="--")
     axes.grid(False)
@@ -204,7 +204,7 @@ def _stream(axes: Any, all_states: tuple[StateRange, ...]) -> None:
         axes.plot(np.arange(len(state.stream)) * state.window, state.stream, color=colour,
                   label=state.name)
         axes.axhline(state.rms, color=colour, linestyle=":", linewidth=1)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(float(state.stream.max()) for state in all_states) or 1)
     axes.set_xlabel("frames since the stream began")
     _whole_frames(axes)
     axes.set_ylabel("rms of the state")

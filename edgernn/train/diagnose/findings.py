@@ -104,7 +104,7 @@ def _drift(states: Sequence[StateRange]) -> Finding:
              if max(state.drift, state.carried_rms / (state.rms or 1.0)) > GROWN]
     slow = max(states, key=lambda state: state.remembered)
     text = (f"Carried state: the slowest to forget is {slow.name}; after {len(slow.forgetting)} "
-            f"frames of a new sequence it is {slow.remembered:.0%} of its rms from what a reset "
+            f"frames of a new sequence it is {slow.remembered:.1%} of its rms from what a reset "
             "gives." if len(slow.forgetting) else "Carried state: one sequence a stream; nothing "
             "was carried.")
     if not grown:
@@ -117,7 +117,7 @@ def _integers(trial: Trial, decay: Decay) -> Finding:
     worst = max(trial.states, key=lambda state: state.relative)
     lost = max(trial.states, key=lambda state: state.lost)
     text = (f"Profile {trial.profile}: state {worst.name} is {worst.relative:.2%} of its rms from "
-            f"float; {lost.lost:.0%} of the updates of {lost.name} are smaller than half a step "
+            f"float; {lost.lost:.1%} of the updates of {lost.name} are smaller than half a step "
             f"of its {lost.dtype}.")
     far = worst.relative > FAR
     if far and decay.verdict == "exploding":
