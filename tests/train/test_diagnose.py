@@ -157,6 +157,19 @@ def test_a_gradient_that_is_zero_everywhere_has_vanished():
     assert decay(np.zeros((3, 5))).verdict == "vanishing"
 
 
+def test_rings_of_past_frames_are_examined_too(tmp_path):
+    found = examined(tmp_path, Layer("conv1d", 6, "relu", kernel=3),
+                     Layer("depthwise", 6, kernel=4), GRU,
+                     Layer("attention_pool", 8, window=5))
+    assert {name.split("_")[0] for name in found.through.norms} >= {"conv1d0", "depthwise1", "gru2"}
+    assert all(np.isfinite(state.rms) and state.rms > 0 for state in found.states)
+    # What a front of convolutions remembers lasts as long as the layers above it do.
+    assert np.nanmax(found.through.norms["conv1d0_past"][:, 5]) > 0
+    assert {state.lost for trial in found.streams.trials for state in trial.states
+            if "past" in state.name} == {0.0}
+    assert "<figure" in page(found)
+
+
 @pytest.mark.parametrize(("task", "head", "targets"), [
     ("label", "softmax", np.array([-1, 2])), ("regress", "number", np.array([[0.5], [1.0]])),
     ("next", "sigmoid", None)])
