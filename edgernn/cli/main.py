@@ -13,6 +13,7 @@ from edgernn.errors import EdgernnError
 VERBS = {
     "train": "Learn a recurrent model from recordings or sensor logs.",
     "quantize": "Turn a trained run or a Keras model into one int8 .tflite step.",
+    "diagnose": "Look into a trained run: gradients, gates, units, states, in plots.",
     "generate": "Let a model go on by itself: music or text.",
     "stream": "Drive a model over a microphone, a file or a pipe.",
     "info": "Show what a model is.",

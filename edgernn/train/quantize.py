@@ -58,7 +58,7 @@ def quantize_run(
     if (run / DECODER).is_dir():
         return quantize_parts(run, out, profile, per_channel, command, progress)
     network = Network.load(run)
-    return quantize_network(network, _load_sequences(run, network), out, profile, per_channel,
+    return quantize_network(network, load_sequences(run, network), out, profile, per_channel,
                             provenance([run / "weights.npz"], command), progress)
 
 
@@ -73,14 +73,14 @@ def quantize_network(
     """
     chosen = get_profile(profile)
     frontend = make_frontend(network.architecture.frontend)
-    real = [frontend.features(rows) for rows in _calibration(sequences)]
+    real = [frontend.features(rows) for rows in calibration_rows(sequences)]
     warnings: list[str] = []
     ranges = calibrate(network, real, progress("calibrating", 2 * sum(map(len, real))),
                        warnings.append)
     flatbuffer, pairs = emit(network, ranges, chosen, per_channel)
 
     emulated = EmulatedModel(flatbuffer, pairs, network.architecture.frontend)
-    split, measured = _measured(sequences)
+    split, measured = measured_split(sequences)
     rows = list(measured)
     frames = 2 * int(measured.lengths.sum())
     metric = METRICS[network.architecture.task]
@@ -143,7 +143,14 @@ def tensor_errors(
     return sorted(errors, key=lambda error: -error.relative)
 
 
-def _load_sequences(run: Path, network: Network) -> Sequences:
+def load_sequences(run: Path, network: Network) -> Sequences:
+    """The run's frames, but for sequences of none.
+
+    Raises
+    ------
+    QuantizeError
+        If there are none, or of another width than the network's.
+    """
     path = run / "sequences.npz"
     try:
         sequences = Sequences.load(path)
@@ -159,14 +166,14 @@ def _load_sequences(run: Path, network: Network) -> Sequences:
     return sequences
 
 
-def _calibration(sequences: Sequences) -> list[NDArray[np.generic]]:
+def calibration_rows(sequences: Sequences) -> list[NDArray[np.generic]]:
     """Training sequences, up to `CALIBRATION_FRAMES`; all if none is marked so."""
     pool = sequences.of_split("train") if "train" in sequences.split else sequences
     within = np.cumsum(pool.lengths) <= max(CALIBRATION_FRAMES, int(pool.lengths[0]))
     return list(pool.where(within))
 
 
-def _measured(sequences: Sequences) -> tuple[str, Sequences]:
+def measured_split(sequences: Sequences) -> tuple[str, Sequences]:
     """The most honest split there is, and its name."""
     for split in ("test", "validation", "train", "calibration"):
         chosen = sequences.of_split(split)
