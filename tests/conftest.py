@@ -35,12 +35,13 @@ def model_files(tmp_path_factory) -> dict[str, Path]:
     if not any(folder.glob("*.tflite")):
         from edgernn.spec import LogMelSpec
         from edgernn.train.architecture import Layer
+        from tests import networks
         from tests.models import write_model
 
         folder.mkdir(parents=True, exist_ok=True)
         write_model(folder / "kws.tflite", Layer("gru", 8), frontend=LogMelSpec())
-        for cell in ("gru", "lstm", "simple_rnn"):
-            write_model(folder / f"{cell}.tflite", Layer(cell, 16))
+        for cell, layer in networks.CELLS.items():
+            write_model(folder / f"{cell}.tflite", layer)
             for profile in ("int8", "int16x8"):
-                write_model(folder / f"{cell}-{profile}.tflite", Layer(cell, 16), profile=profile)
+                write_model(folder / f"{cell}-{profile}.tflite", layer, profile=profile)
     return {path.stem: path for path in folder.glob("*.tflite")}

@@ -11,6 +11,9 @@ UNITS = 16
 CELLS = {f"{kind}_{form}".rstrip("_"): Layer(kind, UNITS, **fields)
          for kind, cell in blocks.CELLS.items() for form, fields in cell.variants.items()}
 """Every cell there is, in each of its forms: a new file in blocks/ adds its own."""
+NORMALIZED = {name for name, layer in CELLS.items()
+              if "gamma" in blocks.CELLS[layer.kind].shapes(layer, 1)}
+"""Those with a LayerNorm in them."""
 
 
 def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -33,7 +36,8 @@ def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str,
                       "v": (layer.units, 1)}
         else:
             shapes = {"kernel": (width, layer.units), "bias": (layer.units,)}
-        found |= {f"{i}/{name}": _array(rng, name, shape, layer.units)
+        about = getattr(blocks.BLOCKS.get(layer.kind), "initial", {})
+        found |= {f"{i}/{name}": about.get(name, 0.0) + _array(rng, name, shape, layer.units)
                   for name, shape in shapes.items()}
         block = blocks.BLOCKS.get(layer.kind)
         width = block.outputs(layer, width) if block else layer.units

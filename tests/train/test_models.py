@@ -1,13 +1,18 @@
 """Keras models: masks, and that the float step is the same network."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from edgernn.spec import StandardizeSpec
+from edgernn.train import blocks
 from edgernn.train.architecture import Architecture
 from edgernn.train.batches import PADDING
 from edgernn.train.config import make
 from edgernn.train.reference import FloatModel
+from tests import networks
 
 pytest.importorskip("keras", reason="the extra `train` is not installed")
 from edgernn.train import models
@@ -15,11 +20,12 @@ from edgernn.train import models
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
 
 FEATURES, LABELS = 6, 4
+CELLS = {name: {"cell": layer.kind, **blocks.CELLS[layer.kind].variants[form]}
+         for name, layer in networks.CELLS.items()
+         for form in blocks.CELLS[layer.kind].variants
+         if name == f"{layer.kind}_{form}".rstrip("_")}
 NETWORKS = {
-    "gru": {"cell": "gru"},
-    "gru, reset before": {"cell": "gru", "reset_after": False},
-    "lstm": {"cell": "lstm"},
-    "simple_rnn": {"cell": "simple_rnn"},
+    **CELLS,
     "three layers": {"cell": "gru", "layers": 3},
     "dense front": {"cell": "lstm", "front": 7},
     "layer norm": {"cell": "gru", "layer_norm": True},
@@ -68,9 +74,12 @@ def test_padding_changes_no_output(name):
         np.testing.assert_allclose(long[row, :length], short[row, :length], atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm", "simple_rnn"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_frame_of_zeros_is_a_frame(cell):
-    model, architecture, weights = network(cell=cell)
+    model, architecture, weights = network(**CELLS[cell])
+    # A relu network begins as the identity, to which a frame of zeros says nothing.
+    model.set_weights([w + 0.1 * (w.ndim == 1) for w in model.get_weights()])
+    weights = models.arrays(model, architecture.layers)
     with_zeros = padded([10])
     with_zeros[0, 4] = 0
     without = np.delete(with_zeros, 4, axis=1)
@@ -86,3 +95,20 @@ def test_recurrent_kernels_begin_orthogonal_and_forget_gates_open():
     product = weights["0/recurrent_kernel"] @ weights["0/recurrent_kernel"].T
     np.testing.assert_allclose(product, np.eye(9), atol=1e-5)
     np.testing.assert_array_equal(weights["0/bias"][9:18], 1)
+
+
+def test_a_saved_model_of_cells_of_our_own_loads_in_a_fresh_process(tmp_path):
+    model, _, _ = network(cell="fastgrnn")
+    model.save(tmp_path / "model.keras")
+    x = padded([5, 12])
+    np.save(tmp_path / "x.npy", x)
+    code = ("import sys, numpy as np; from pathlib import Path; from edgernn.train import models;"
+            "folder = Path(sys.argv[1]); model = models.load(folder / 'model.keras');"
+            "np.save(folder / 'y.npy', model(np.load(folder / 'x.npy')))")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x).numpy(), atol=1e-6)
+
+
+def test_a_relu_network_begins_as_the_identity():
+    _, _, weights = network(cell="simple_rnn", activation="relu")
+    np.testing.assert_array_equal(weights["0/recurrent_kernel"], np.eye(9))

@@ -130,4 +130,4 @@ def test_a_saved_keras_model_is_the_same_when_loaded(name, tmp_path):
     x, _ = masked(list(MASKS.values()))
     again = models.import_keras().models.load_model(tmp_path / "model.keras")
     for found, expected in zip(again(x), model(x), strict=True):
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())

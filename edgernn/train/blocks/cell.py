@@ -27,6 +27,9 @@ class Cell(ABC):
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
     """Its forms: what is added to its name, and the fields of `Layer` that make it so.
     All of them are tested and measured."""
+    initial: ClassVar[Mapping[str, float]] = {}
+    """About which number a weight lies, if not 0, by its name: where a cell of our own begins
+    to train, and what tests draw around."""
 
     @abstractmethod
     def shapes(self, layer: Layer, inputs: int) -> Shapes:

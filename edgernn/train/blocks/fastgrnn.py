@@ -11,7 +11,7 @@ is not here.
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class FastGrnn(Cell):
     """The FastGRNN cell; see the module's equations."""
 
     kind = "fastgrnn"
+    # As the paper's code begins: the state mostly stays, the update mostly counts.
+    initial: ClassVar[Mapping[str, float]] = {"bias": 1.0, "shift": 0.0, "zeta": 1.0, "nu": -4.0}
 
     def shapes(self, layer: Layer, inputs: int) -> Shapes:
         """See `Cell.shapes`."""
@@ -76,14 +78,11 @@ def _cell(keras: Any) -> Any:
 
         def build(self, input_shape: Any) -> None:
             n = self.units
-            # As the paper's code begins: the state mostly stays, the update mostly counts.
-            number = keras.initializers.Constant
             self.kernel = self.add_weight(shape=(input_shape[-1], n))
             self.recurrent = self.add_weight(shape=(n, n), initializer="orthogonal")
-            self.bias = self.add_weight(shape=(n,), initializer="ones")
-            self.shift = self.add_weight(shape=(n,), initializer="zeros")
-            self.zeta = self.add_weight(shape=(1,), initializer=number(1.0))
-            self.nu = self.add_weight(shape=(1,), initializer=number(-4.0))
+            self.bias, self.shift, self.zeta, self.nu = (
+                self.add_weight(shape=(size,), initializer=keras.initializers.Constant(start))
+                for size, start in zip((n, n, 1, 1), FastGrnn.initial.values(), strict=True))
 
         def call(self, x: Any, states: Any, training: bool = False) -> Any:
             """See the module's equations."""
