@@ -15,12 +15,14 @@ SHAPES = [("none", False), ("dot", False), ("additive", False), ("none", True), 
 
 @pytest.mark.parametrize(("attention", "bidirectional"), SHAPES)
 def test_teacher_forced_scores_equal_keras_with_padded_and_masked_sources(attention, bidirectional):
+    pytest.importorskip("keras", reason="the extra `train` is not installed")
     chosen = transducers.config(attention, bidirectional)
-    model = transducers.keras_model(chosen)
+    weights = transducers.weights(chosen)
+    model = transducers.keras_model(chosen, weights)
     pairs = transducers.data()
     sources, targets = pairs.sources(pairs.pairs), pairs.targets(pairs.pairs)
     assert len({len(row) for row in sources}) > 5
-    made = Transducer.of_floats(transducers.networks(chosen, model))
+    made = Transducer.of_floats(transducers.networks(chosen, weights))
     given = pad([np.append(START, row).astype(np.int32) for row in targets])
     keras = np.array(model([pad(sources), given], training=False))
     ours = made.teach(sources, targets)
@@ -30,7 +32,7 @@ def test_teacher_forced_scores_equal_keras_with_padded_and_masked_sources(attent
 
 def test_what_stands_in_padding_changes_nothing():
     chosen = transducers.config()
-    made = Transducer.of_floats(transducers.networks(chosen, transducers.keras_model(chosen)))
+    made = Transducer.of_floats(transducers.networks(chosen, transducers.weights(chosen)))
     sources = transducers.data().sources(transducers.data().pairs)
     together = made.run(sources)
     assert together == [made.run([source])[0] for source in sources]
@@ -40,7 +42,7 @@ def test_what_stands_in_padding_changes_nothing():
 @pytest.mark.parametrize(("attention", "bidirectional"), SHAPES)
 def test_the_integer_steps_follow_the_float_steps(attention, bidirectional, profile):
     chosen = transducers.config(attention, bidirectional, units=16)
-    networks = transducers.networks(chosen, transducers.keras_model(chosen))
+    networks = transducers.networks(chosen, transducers.weights(chosen))
     _, models = transducers.emitted(networks, profile)
     pairs = transducers.data()
     sources, targets = pairs.sources(pairs.pairs), pairs.targets(pairs.pairs)
@@ -58,7 +60,7 @@ def test_the_integer_steps_follow_the_float_steps(attention, bidirectional, prof
 def test_ten_thousand_steps_of_every_part_are_equal_to_tflm(attention, bidirectional, profile):
     pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 alone")
     chosen = transducers.config(attention, bidirectional)
-    networks = transducers.networks(chosen, transducers.keras_model(chosen))
+    networks = transducers.networks(chosen, transducers.weights(chosen))
     files, models = transducers.emitted(networks, profile)
     rng = np.random.default_rng(0)
     for name, model in models.items():
