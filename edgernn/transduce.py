@@ -6,7 +6,7 @@ model with its states in plain sight: the encoder's last become the decoder's fi
 byte, and what it put out at every step is the memory the decoder looks at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,22 @@ class Transducer:
                              f"{tensor(next(iter(context.values()))).shape}; "
                              f"{', '.join(sorted(needed))} over {self.longest_source} tokens were "
                              f"needed. {bundle.REMEDY}")
+
+
+def targets(transducer: Transducer, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """``{"source": "cat", "target": ["K", "AE1", "T"]}`` of each line that is not empty.
+
+    A line that the model cannot read has an ``error`` in place of a target: those after it
+    are read all the same.
+    """
+    for line in lines:
+        source = line.strip()
+        if not source:
+            continue
+        try:
+            yield {"source": source, "target": transducer.run(source)}
+        except FeatureError as problem:
+            yield {"source": source, "error": str(problem)}
 
 
 def _tokens(model: StepModel) -> Tokens:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgernn.spec import TokenSpec
-from edgernn.train import transducer, transduction
+from edgernn.train import transducer
 from edgernn.train.assembly import calibrate, emit_parts, join
 from edgernn.train.config import TrainConfig
 from edgernn.train.pairs import Pair, Pairs
@@ -28,20 +28,42 @@ def config(attention="dot", bidirectional=True, units=8):
                        units=units, embedding=6)
 
 
-def keras_model(chosen, seed=0):
-    """A Keras model whose weights are as large as training makes them."""
-    model = transduction.build(chosen, len(LETTERS) + 2, len(SOUNDS) + 2)
+def weights(chosen, seed=0):
+    """Arrays by Keras layer, as large as training makes them."""
     rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, 0.6, w.shape).astype(np.float32)
-                       for w in model.get_weights()])
+    units, wide = chosen.units, chosen.units * (1 + chosen.bidirectional)
+
+    def gru(inputs, outputs):
+        return [(inputs, 3 * outputs), (outputs, 3 * outputs), (2, 3 * outputs)]
+
+    shapes = {"letters": [(len(LETTERS) + 2, chosen.embedding)],
+              "encoder": gru(chosen.embedding, units) * (1 + chosen.bidirectional),
+              "sounds": [(len(SOUNDS) + 2, chosen.embedding)],
+              "decoder": gru(chosen.embedding, wide),
+              "scores": [(wide, len(SOUNDS) + 1), (len(SOUNDS) + 1,)]}
+    if chosen.attention != "none":
+        shapes["mix"] = [(2 * wide, wide), (wide,)]
+    if chosen.attention == "additive":
+        shapes |= {"query": [(wide, units)], "keys": [(wide, units), (units,)],
+                   "attention": [(units,)]}
+    return {name: [rng.normal(0, 0.6, shape).astype(np.float32) for shape in own]
+            for name, own in shapes.items()}
+
+
+def keras_model(chosen, arrays):
+    """The Keras model with these weights."""
+    from edgernn.train import transduction
+
+    model = transduction.build(chosen, len(LETTERS) + 2, len(SOUNDS) + 2)
+    for name, own in arrays.items():
+        model.get_layer(name).set_weights(own)
     return model
 
 
-def networks(chosen, model):
-    """The parts of a Keras model."""
+def networks(chosen, arrays):
+    """The parts of it."""
     return transducer.build(transducer.describe(
-        chosen, transduction.weights(model), TokenSpec(tuple(LETTERS)), TokenSpec(SOUNDS, "word"),
-        LONGEST))
+        chosen, arrays, TokenSpec(tuple(LETTERS)), TokenSpec(SOUNDS, "word"), LONGEST))
 
 
 def emitted(found, profile="int8x16"):

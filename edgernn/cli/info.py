@@ -44,8 +44,27 @@ def describe(path: Path) -> dict[str, Any]:
         "bytes": {"file": path.stat().st_size, "weights": sum(constants),
                   "state": sum(state["bytes"] for state in states)},
         "detector": spec["detector"], "metrics": spec["metrics"],
+        "task": spec["task"], "longest": spec["longest"],
+        "context": [_tensor(read.tensor(name)) for name in whole.spec.context.values()],
+        "parts": {name: _part(part) for name, part in whole.parts.items()},
         "provenance": spec["provenance"], "model_sha256": spec["model_sha256"],
         "format": spec["format"]}
+
+
+def _part(part: Any) -> dict[str, Any]:
+    """What another part of the file is."""
+    from edgernn import graph, step
+
+    read = graph.read(part.flatbuffer)
+    step.check(part.spec, read)
+    return {
+        "input": _tensor(read.tensor(part.spec.input)),
+        "output": _tensor(read.tensor(part.spec.output)),
+        "states": [_tensor(read.tensor(pair.input)) for pair in part.spec.states],
+        "context": [_tensor(read.tensor(name)) for name in part.spec.context.values()],
+        "longest": part.spec.longest,
+        "ops": dict(Counter(op.name for op in read.ops).most_common()),
+        "weights": sum(t.data.nbytes for t in read.tensors if t.data is not None)}
 
 
 def _tensor(tensor: Any) -> dict[str, Any]:
@@ -69,11 +88,19 @@ def _print_table(tree: dict[str, Any]) -> None:
 
     table.add_row("model", tree["model"])
     table.add_row("labels", ", ".join(tree["labels"]))
+    table.add_row("task", tree["task"] + (f", at most {tree['longest']} tokens at a time"
+                                          if tree["longest"] else ""))
     table.add_row("profile", tree["profile"])
     table.add_row("frontend", pairs(tree["frontend"]))
     for kind in ("input", "output"):
         table.add_row(kind, _tensor_text(tree[kind]))
     table.add_row("states", "\n".join(map(_tensor_text, tree["states"])) or "none")
+    for name, part in tree["parts"].items():
+        table.add_row(f"part {name}", "\n".join([
+            *(f"{kind} {_tensor_text(part[kind])}" for kind in ("input", "output")),
+            *(f"state {_tensor_text(state)}" for state in part["states"]),
+            *(f"context {_tensor_text(one)}" for one in part["context"]),
+            f"{sum(part['ops'].values())} ops, {part['weights']:,} bytes of weights"]))
     table.add_row("ops", f"{sum(tree['ops'].values())}: "
                   + ", ".join(f"{n} {op}" for op, n in tree["ops"].items()))
     table.add_row("bytes", pairs({k: f"{v:,}" for k, v in tree["bytes"].items()}))

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,23 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
       edgernn stream --model kws.tflite --input recording.wav
       arecord -q -f S16_LE -r 16000 -t raw | edgernn stream --input -
     """
+    from edgernn import bundle
+    from edgernn.lines import answers
     from edgernn.sinks.jsonl import JsonLines
     from edgernn.spec import TokenSpec
     from edgernn.step import StepModel
     from edgernn.stream import Listener, listen
 
     path = model or BUNDLED
-    step = StepModel.open(path, backend)
+    parts = bundle.read(path)
+    if parts.spec.task == "transduce":
+        from edgernn.transduce import Transducer, targets
+
+        transducer = Transducer(parts, backend)
+        return _answer_lines(lambda lines: targets(transducer, lines), source)
+    step = StepModel.load(parts, backend)
     if isinstance(step.spec.frontend, TokenSpec):
-        return _answer_lines(step, source)
+        return _answer_lines(lambda lines: answers(step, lines), source)
     scores = scores or step.spec.task in NUMBERS
     wanted = _detector(step.spec, thresholds, detector)
     watch: list[Any] = []
@@ -138,10 +146,9 @@ def _detector(model: Any, thresholds: tuple[str, ...], changes: dict[str, Any]) 
     return dataclasses.replace(spec, thresholds=chosen, **kept)
 
 
-def _answer_lines(step: Any, source: str) -> None:
+def _answer_lines(answers: Callable[[Any], Iterator[Any]], source: str) -> None:
     """Print what a model of texts says of each line."""
     from edgernn.errors import SourceError
-    from edgernn.lines import answers
 
     if source == "mic":
         raise click.UsageError("this model reads text, not a microphone; give --input FILE.txt, "
@@ -156,7 +163,7 @@ def _answer_lines(step: Any, source: str) -> None:
             raise SourceError(f"{source} cannot be read: {problem.strerror}. Give a text file, "
                               "or - for stdin") from problem
     with lines as text, _until_stopped():
-        for answer in answers(step, text):
+        for answer in answers(text):
             print(json.dumps(answer, ensure_ascii=False), flush=True)
 
 

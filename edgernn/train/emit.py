@@ -146,8 +146,8 @@ class IntOps:
         narrow = self._profile.matmul == "int8" and self._element == "int8"
         q = asymmetric(low, high) if narrow else symmetric(low, high, self._profile.matmul)
         units = b.shape[0] if transpose_b else b.shape[1]
-        made = self._call("BATCH_MATMUL", name, [a, b], q, (a.shape[0], units), adj_y=transpose_b)
-        return self._cast(made, self._element)
+        # Not widened here: what follows may be a matmul again.
+        return self._call("BATCH_MATMUL", name, [a, b], q, (a.shape[0], units), adj_y=transpose_b)
 
     def reshape(self, name: str, x: Value, shape: tuple[int, ...]) -> Value:
         """RESHAPE."""

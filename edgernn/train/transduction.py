@@ -32,6 +32,8 @@ from edgernn.train.transducer import START, Transducer, pad
 Numbers = NDArray[np.int32]
 ROOM = 4
 """Tokens by which a target may be longer than any in training."""
+WATCHED = 800
+"""Validation pairs decoded after each epoch."""
 SORTED = 16
 """Batches that are sorted by length together, so that one has little padding."""
 
@@ -154,9 +156,9 @@ def fit(config: TrainConfig, data: Pairs, out: Path,
     return metrics
 
 
-def error(made: Transducer, data: Pairs, split: str) -> float:
-    """Token error rate of a split's targets, greedily decoded."""
-    pairs = data.of_split(split)
+def error(made: Transducer, data: Pairs, split: str, most: int | None = None) -> float:
+    """Token error rate of a split's targets, or of the first so many, greedily decoded."""
+    pairs = data.of_split(split)[:most]
     return measure(made, data, pairs)
 
 
@@ -186,7 +188,8 @@ def _learn(config: TrainConfig, data: Pairs, progress: Progress) -> tuple[
         latest = model.get_weights()
         model.set_weights(average.weights)
         described = transducer.describe(config, weights(model), data.source, data.target, longest)
-        found = error(Transducer.of_floats(transducer.build(described)), data, "validation")
+        found = error(Transducer.of_floats(transducer.build(described)), data, "validation",
+                      WATCHED)
         history.append(Epoch(number, loss, found, time.monotonic() - began))
         progress(history[-1])
         if best is None or found < best.error:

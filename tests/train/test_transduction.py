@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from edgernn.interpreter import open_runtime
+from edgernn.quant import dequantize
+from edgernn.train.profile import PROFILES
 from edgernn.train.transducer import START, Transducer, pad
 from tests import transducers
 
@@ -12,12 +15,14 @@ SHAPES = [("none", False), ("dot", False), ("additive", False), ("none", True), 
 
 @pytest.mark.parametrize(("attention", "bidirectional"), SHAPES)
 def test_teacher_forced_scores_equal_keras_with_padded_and_masked_sources(attention, bidirectional):
+    pytest.importorskip("keras", reason="the extra `train` is not installed")
     chosen = transducers.config(attention, bidirectional)
-    model = transducers.keras_model(chosen)
+    weights = transducers.weights(chosen)
+    model = transducers.keras_model(chosen, weights)
     pairs = transducers.data()
     sources, targets = pairs.sources(pairs.pairs), pairs.targets(pairs.pairs)
     assert len({len(row) for row in sources}) > 5
-    made = Transducer.of_floats(transducers.networks(chosen, model))
+    made = Transducer.of_floats(transducers.networks(chosen, weights))
     given = pad([np.append(START, row).astype(np.int32) for row in targets])
     keras = np.array(model([pad(sources), given], training=False))
     ours = made.teach(sources, targets)
@@ -27,7 +32,59 @@ def test_teacher_forced_scores_equal_keras_with_padded_and_masked_sources(attent
 
 def test_what_stands_in_padding_changes_nothing():
     chosen = transducers.config()
-    made = Transducer.of_floats(transducers.networks(chosen, transducers.keras_model(chosen)))
+    made = Transducer.of_floats(transducers.networks(chosen, transducers.weights(chosen)))
     sources = transducers.data().sources(transducers.data().pairs)
     together = made.run(sources)
     assert together == [made.run([source])[0] for source in sources]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("attention", "bidirectional"), SHAPES)
+def test_the_integer_steps_follow_the_float_steps(attention, bidirectional, profile):
+    chosen = transducers.config(attention, bidirectional, units=16)
+    networks = transducers.networks(chosen, transducers.weights(chosen))
+    _, models = transducers.emitted(networks, profile)
+    pairs = transducers.data()
+    sources, targets = pairs.sources(pairs.pairs), pairs.targets(pairs.pairs)
+    floats = Transducer.of_floats(networks).teach(sources, targets)
+    codes = Transducer.of_integers(networks, models).teach(sources, targets)
+    integers = dequantize(codes, models["decoder"].graph.tensor("scores").qtype)
+    # Random weights amplify more than trained ones.
+    bound = {"int8": 0.06, "int8x16": 0.06, "int16x8": 0.03}[profile]
+    assert np.sqrt(np.mean((integers - floats) ** 2)) < bound
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("attention", "bidirectional"), [("dot", True), ("additive", False)])
+def test_ten_thousand_steps_of_every_part_are_equal_to_tflm(attention, bidirectional, profile):
+    pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 alone")
+    chosen = transducers.config(attention, bidirectional)
+    networks = transducers.networks(chosen, transducers.weights(chosen))
+    files, models = transducers.emitted(networks, profile)
+    rng = np.random.default_rng(0)
+    for name, model in models.items():
+        graph, spec = model.graph, files[name][1]
+        tflm = open_runtime("tflm", files[name][0], graph)
+        inputs = [graph.tensors[i] for i in graph.inputs]
+        states = model.initial(1)
+        differing = 0
+        for step in range(10_000):
+            if step % 100 == 0:  # another source: other contexts, the state goes on
+                contexts = {t.name: rng.integers(t.qtype.low, t.qtype.high + 1, t.shape)
+                            .astype(t.dtype) for t in inputs if t.name in spec.context.values()}
+                if contexts:
+                    mask = contexts[spec.context["mask"]]
+                    mask[:] = np.where(rng.random(mask.shape) < 0.4, -graph.tensor(
+                        spec.context["mask"]).qtype.high, 0)
+            x = graph.tensor("x")
+            low, high = (1, len(transducers.SOUNDS) + 1) if x.dtype == "int32" else (
+                x.qtype.low, x.qtype.high)
+            frame = rng.integers(low, high + 1, x.shape).astype(x.dtype)
+            fed = {"x": frame, **states, **contexts}
+            made = model._emulator.run(fed)
+            given = tflm.invoke([fed[t.name] for t in inputs])
+            differing += sum(np.count_nonzero(made[graph.tensors[i].name] != value)
+                             for i, value in zip(graph.outputs, given, strict=True))
+            states = {pair.input: made[pair.output] for pair in spec.states}
+        assert differing == 0, name
