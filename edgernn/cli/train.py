@@ -56,7 +56,8 @@ def _shown(value: Any) -> str:
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path),
               help="Run folder to make; `edgernn quantize` takes it.")
-@click.option("--overwrite", is_flag=True, help="Replace the run folder if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace the run folder if it is there, "
+              "and begin again if an unfinished run there had other settings or data.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
               help="YAML file of the settings below, with _ for -; flags win over it.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path, exists=True),
@@ -78,17 +79,20 @@ def command(
 
     DATA is a folder of label/*.wav or flac, Speech Commands, a folder with an index.csv
     (columns path, label, speaker, split), a .ts, an .npz, or CSV of sensor rows. Talk goes
-    to stderr, one JSON line of metrics to stdout. Needs: pip install "edgernn[train]".
+    to stderr, one JSON line of metrics to stdout. A run that was stopped or killed goes on
+    from its last checkpoint when the same command is given again, and ends with the same
+    weights. Needs: pip install "edgernn[train]".
     """
     from rich.console import Console
 
     from edgernn.train.config import load
-    from edgernn.train.fit import fit, refuse_existing
+    from edgernn.train.fit import fit
+    from edgernn.train.folder import Unfinished, refuse_existing
     from edgernn.train.models import warnings
 
     config = load(config_file, {k: v for k, v in settings.items() if v is not None})
     refuse_existing(out, overwrite)
-    # As an exception, so that the half-written run folder is taken away on the way out.
+    # As an exception, so that only what the run can go on from is left on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)
     for text in warnings(config):
@@ -98,12 +102,12 @@ def command(
 
         read = pairs.read(data, config.seed)
         metrics = _train(console, lambda tell: transduction.fit(config, read, out, tell, overwrite),
-                         config)
+                         config, Unfinished.of(out))
         print(json.dumps({"run": str(out), **metrics}), flush=True)
         return
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
     metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
-                     config)
+                     config, Unfinished.of(out))
     print(json.dumps({"run": str(out), **metrics}), flush=True)
 
 
@@ -127,13 +131,15 @@ def _read(
                                   lambda message: console.print(message, highlight=False))
 
 
-def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:
-    """Call `run` with a bar that shows each epoch."""
+def _train(console: Any, run: Any, config: TrainConfig, unfinished: Any) -> dict[str, float]:
+    """Call `run` with a bar that shows each epoch, and say what can go on."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn("{task.description}"))
     began = time.monotonic()
+    if unfinished.checkpoint.exists():
+        console.print(f"going on with {unfinished.path}", highlight=False)
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=config.epochs)
 
@@ -145,7 +151,13 @@ def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:
                 shown += f"  validation reset {epoch.reset:.1%} carry {epoch.carry:.1%}"
             bars.update(task, completed=epoch.epoch, description=shown)
 
-        metrics: dict[str, float] = run(tell)
+        try:
+            metrics: dict[str, float] = run(tell)
+        except (KeyboardInterrupt, SystemExit):
+            if unfinished.checkpoint.exists():
+                console.print(f"stopped; {unfinished.path} is kept, and the same command goes on "
+                              "from there", highlight=False)
+            raise
     console.print(f"trained {metrics['epochs']} epochs in {time.monotonic() - began:.0f} s, "
                   f"kept epoch {metrics['best_epoch']}", highlight=False)
     return metrics

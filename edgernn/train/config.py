@@ -77,6 +77,9 @@ class TrainConfig:
     join: int = _setting(
         4, "Classify: up to so many sequences follow one another without a reset, so that the "
         "model learns with its state already full. 1: always from reset.", 1, 100)
+    checkpoint_epochs: int = _setting(
+        1, "Epochs from one checkpoint to the next: a run that was killed goes on from the last "
+        "if the same command is given again. 0: none.", 0)
     seed: int = _setting(0, "Of everything drawn at random.", 0)
 
     transpose: int = _setting(

@@ -25,7 +25,8 @@ from edgernn.frontend.tokens import FIRST
 from edgernn.train import models, transducer
 from edgernn.train.assembly import measure
 from edgernn.train.config import TrainConfig
-from edgernn.train.fit import Average, run_folder
+from edgernn.train.folder import making
+from edgernn.train.loop import Average
 from edgernn.train.pairs import Pairs
 from edgernn.train.transducer import START, Transducer, pad
 
@@ -135,7 +136,8 @@ def fit(config: TrainConfig, data: Pairs, out: Path,
         raise ConfigError(f"an encoder and a decoder of {config.layers} layers of {config.cell} "
                           "were asked for; task transduce has one GRU each. Use --cell gru "
                           "--layers 1")
-    with run_folder(out, overwrite) as folder:
+    with making(out, overwrite) as place:
+        folder = place.run
         described, history, best, model = _learn(config, data, progress)
         made = Transducer.of_floats(transducer.build(described))
         metrics = {f"{split}_float_greedy": error(made, data, split)
