@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,17 @@ from numpy.typing import NDArray
 
 from edgernn.train import models
 from edgernn.train.architecture import Architecture
-from edgernn.train.batches import Batch, batches
+from edgernn.train.batches import Batch, Lesson, batches
+from edgernn.train.carried import States, begun, pieces, updates
 from edgernn.train.checkpoint import Checkpoint
+from edgernn.train.class_weights import ClassWeights
 from edgernn.train.config import TrainConfig
 from edgernn.train.losses import loss
 from edgernn.train.material import Material
 
 Arrays = dict[str, NDArray[np.float32]]
+ONE_LABEL = ("classify", "spot", "label")
+"""Tasks in which one label is right on a frame."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,15 @@ class Loop:
         self.config, self.architecture = config, architecture
         self.teacher, self.judge = material.teacher, judge
         self.rng = np.random.default_rng(config.seed)
-        self.model = models.build(config, architecture.features, architecture.layers,
-                                  material.units)
-        self.lessons = self.teacher.lessons(self.rng)
+        self._weights = ClassWeights.of(config.class_weights, architecture.labels,
+                                        one_label=config.task in ONE_LABEL)
+        self._build = partial(models.build, config, architecture.features, architecture.layers,
+                              material.units)
+        self.model = self._build(carried=bool(config.tbptt or config.carry))
+        self.lessons = self._lessons()
         """Those of the epoch to come."""
-        updates = config.epochs * -(-len(self.lessons) // config.batch)
-        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, updates, alpha=0.05)
+        steps = config.epochs * updates(self.lessons, config.batch, config.tbptt)
+        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, max(steps, 1), 0.05)
         self.optimizer = keras.optimizers.Adam(rate, 0.9, 0.999, clipnorm=config.clipnorm)
         self.optimizer.build(self.model.trainable_variables)
         self.loss = loss(keras, config.task, bool(material.vocabulary), material.units[1])
@@ -75,7 +83,7 @@ class Loop:
         self._best_weights = self.model.get_weights()
         self._drawn = True
         self._began = time.monotonic()
-        self._update: Any = None
+        self._graphs: dict[str, Any] = {}
 
     @property
     def best(self) -> Epoch:
@@ -92,51 +100,93 @@ class Loop:
     def epoch(self) -> Epoch:
         """Go once through new lessons."""
         if not self._drawn:
-            self.lessons = self.teacher.lessons(self.rng)
+            self.lessons = self._lessons()
         self._drawn = False
         total, weight = 0.0, 0.0
+        left: States = []
         for batch in batches(self.lessons, self.config.batch, self.rng):
-            counted = float(batch.weights.sum())
-            total, weight = total + self.update(batch) * counted, weight + counted
+            states = self.begin(len(batch.lengths), left)
+            for piece in pieces(batch, self.config.tbptt):
+                counted = float(piece.weights.sum())
+                mean, states = self.update(piece, states)
+                total, weight = total + mean * counted, weight + counted
+            left = states
         self._judge(total / max(weight, 1.0))
         return self.history[-1]
 
-    def update(self, batch: Batch) -> float:
-        """Change the weights by one batch; gives its mean loss per unit of weight."""
-        if self._update is None:
-            self._update = self._graph(batch)
+    def begin(self, size: int, left: States) -> States:
+        """States of a batch of `size` lessons, of which some go on with what others `left`."""
+        widths = [state.shape[1] for state in self.model.inputs[1:]]
+        return begun(widths, size, left, self.config.carry, self.rng)
+
+    def update(self, batch: Batch, states: States) -> tuple[float, States]:
+        """Change the weights by one batch, or by one piece of it.
+
+        Returns
+        -------
+        float
+            Mean loss per unit of weight.
+        States
+            As the batch left them; none if the model does not carry any.
+        """
+        if not self._graphs:
+            self._graphs = self._traced(batch)
+        counted = float(batch.weights.sum())
+        if not counted and states:
+            # No gradient, but an update would still follow Adam's momentum.
+            return 0.0, [after.numpy() for after in self._graphs["listen"](batch.features, *states)]
         # Divided here, so that a batch of short lessons steps as far as one of long ones.
-        scaled = batch.weights / np.float32(max(float(batch.weights.sum()), 1.0))
-        mean = float(self._update(batch.features, batch.targets, scaled))
+        scaled = batch.weights / np.float32(max(counted, 1.0))
+        mean, *after = self._graphs["learn"](batch.features, batch.targets, scaled, *states)
         self.average.update(self.model.get_weights())
-        return mean
+        return float(mean), [state.numpy() for state in after]
 
     def finish(self) -> Any:
         """The model, with the weights that did best."""
         self.model.set_weights(self._best_weights)
-        return self.model
+        if len(self.model.inputs) == 1:
+            return self.model
+        plain = self._build()
+        for layer in self.model.layers:
+            if layer.weights:
+                plain.get_layer(layer.name).set_weights(layer.get_weights())
+        return plain
 
-    def _graph(self, batch: Batch) -> Any:
-        """One update as a TensorFlow function.
+    def _lessons(self) -> list[Lesson]:
+        return self._weights.on(self.teacher.lessons(self.rng))
 
-        It is traced once, for lengths of all kinds: a run that goes on must not compute
+    def _traced(self, batch: Batch) -> dict[str, Any]:
+        """An update, and running on without one, as TensorFlow functions.
+
+        They are traced once, for lengths of all kinds: a run that goes on must not compute
         with another graph only because another batch came first.
         """
         import tensorflow as tf
 
-        kinds = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype)
-                 for array in (batch.features, batch.targets, batch.weights)]
+        features, targets, weights = (
+            tf.TensorSpec((None, None, *array.shape[2:]), array.dtype)
+            for array in (batch.features, batch.targets, batch.weights))
+        states = [tf.TensorSpec((None, state.shape[1])) for state in self.model.inputs[1:]]
 
-        @tf.function(input_signature=kinds)
-        def update(features: Any, targets: Any, weights: Any) -> Any:
+        def run(features: Any, *states: Any) -> Any:
+            if not states:
+                return [self.model(features, training=True)]
+            return self.model([features, *states], training=True)
+
+        @tf.function(input_signature=[features, targets, weights, *states])
+        def learn(features: Any, targets: Any, weights: Any, *states: Any) -> Any:
             with tf.GradientTape() as tape:
-                scores = self.model(features, training=True)
+                scores, *after = run(features, *states)
                 mean = self.loss(targets, scores, sample_weight=weights)
             variables = self.model.trainable_variables
             self.optimizer.apply(tape.gradient(mean, variables), variables)
-            return mean
+            return mean, *after
 
-        return update
+        @tf.function(input_signature=[features, *states])
+        def listen(features: Any, *states: Any) -> Any:
+            return run(features, *states)[1:]
+
+        return {"learn": learn, "listen": listen}
 
     def _judge(self, mean_loss: float) -> None:
         """Write an epoch into the history, and keep its weights if they are the best."""

@@ -20,7 +20,8 @@ from tests.train.test_fit import audio_set, sensor_set
 PROJECT = Path(__file__).resolve().parents[2]
 # Dropout and noise have seeds, the average and the best weights a memory, and this stops early.
 SENSOR = {"units": 6, "epochs": 6, "patience": 3, "average": 0.9, "dropout": 0.3,
-          "input_noise": 0.2, "cell": "lstm"}
+          "input_noise": 0.2, "cell": "lstm", "recurrent_dropout": 0.2, "tbptt": 8, "carry": 0.5,
+          "class_weights": ["balanced"]}
 SPOT = {"task": "spot", "units": 6, "epochs": 4, "scenes": 12, "mels": 20, "batch": 4,
         "checkpoint_epochs": 2}
 
@@ -57,7 +58,7 @@ def killed(data, settings, out, update):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("data", "settings", "update"), [
-    (sensor_set, SENSOR, 8),  # of three or so an epoch
+    (sensor_set, SENSOR, 18),  # of five or so an epoch
     (audio_set, SPOT, 11),  # of three an epoch; the checkpoint is two epochs old
 ])
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
