@@ -86,6 +86,9 @@ class TrainConfig:
     carry: float = _setting(
         0.0, "Share of lessons that begin with the state that a lesson of the batch before left, "
         "not with zeros.", 0, 1)
+    mix: tuple[float, ...] = _setting(
+        (), "Shares of several DATA in the lessons, such as 3,1: three of the first for one of the "
+        "second, however many each has; empty: all of each.")
     class_weights: tuple[str, ...] = _setting(
         (), "What labels count, such as yes=2,no=0.5; balanced: all labels the same, however rare; "
         "empty: as often as they are.")
@@ -231,6 +234,12 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
             raise ConfigError(f"{name} is {value!r}; the lowest and the highest value were "
                               f"needed, such as `{name}: [1, 2]`")
         return (float(value[0]), float(value[1]))
+    if kind == tuple[float, ...]:
+        if not isinstance(value, (list, tuple)) or not all(map(_is_number, value)) or \
+                not all(0 < v < float("inf") for v in value):
+            raise ConfigError(f"{name} is {value!r}; a list of numbers above 0 was needed, such as "
+                              f"`{name}: [3, 1]`")
+        return tuple(float(v) for v in value)
     if kind == tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
             raise ConfigError(f"{name} is {value!r}; a list of labels was needed, such as "

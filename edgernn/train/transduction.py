@@ -33,6 +33,8 @@ from edgernn.train.transducer import START, Transducer, pad
 Numbers = NDArray[np.int32]
 ROOM = 4
 """Tokens by which a target may be longer than any in training."""
+UNUSED = ("tbptt", "carry", "recurrent_dropout", "class_weights", "mix")
+"""Settings that do nothing here."""
 SORTED = 16
 """Batches that are sorted by length together, so that one has little padding."""
 
@@ -136,6 +138,9 @@ def fit(config: TrainConfig, data: Pairs, out: Path,
         raise ConfigError(f"an encoder and a decoder of {config.layers} layers of {config.cell} "
                           "were asked for; task transduce has one GRU each. Use --cell gru "
                           "--layers 1")
+    for name in UNUSED:
+        if getattr(config, name):
+            raise ConfigError(f"{name} was asked for, and task transduce has none. Leave it out")
     with making(out, overwrite) as place:
         folder = place.run
         described, history, best, model = _learn(config, data, progress)
