@@ -42,3 +42,13 @@ def test_adding_a_cell_is_adding_a_file(tmp_path):
     tests = run("pytest", "-o", "addopts=", "-p", "no:cacheprovider", "tests/train/test_emit.py",
                 "-k", "brand_new and (follows or one_type)")
     assert "9 passed" in tests.stdout, tests.stdout  # three profiles, weights per channel or not
+
+
+def test_the_flags_of_the_training_page_are_there():
+    from edgernn.train.config import TrainConfig
+
+    page = (PROJECT / "docs" / "training.md").read_text(encoding="utf-8")
+    flags = set(re.findall(r"--([a-z][a-z-]*)", page))
+    assert len(flags) > 8
+    assert {name.replace("-", "_") for name in flags} - set(vars(TrainConfig())) == \
+        {"help", "overwrite"}

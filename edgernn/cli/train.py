@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 import click
 
+from edgernn.errors import ConfigError
 from edgernn.train.config import Range, TrainConfig
 
 
@@ -35,6 +36,8 @@ def _kind(field: dataclasses.Field[Any], kind: Any) -> dict[str, Any]:
         return {"type": click.Choice(field.metadata["choices"]), "help": about}
     if kind == Range:
         return {"type": float, "nargs": 2, "metavar": "LOW HIGH", "help": about}
+    if kind == tuple[float, ...]:
+        return {"callback": _numbers, "metavar": "X,Y,...", "help": about}
     if kind == tuple[str, ...]:
         return {"callback": _listed, "metavar": "A,B,...", "help": about}
     return {"type": kind, "help": about}
@@ -42,6 +45,14 @@ def _kind(field: dataclasses.Field[Any], kind: Any) -> dict[str, Any]:
 
 def _listed(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
     return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
+    try:
+        return None if value is None else [float(part) for part in value.split(",")]
+    except ValueError as problem:
+        raise click.BadParameter(f"{value!r}; numbers with commas between them were needed, such "
+                                 "as 3,1") from problem
 
 
 def _shown(value: Any) -> str:
@@ -53,10 +64,11 @@ def _shown(value: Any) -> str:
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path),
               help="Run folder to make; `edgernn quantize` takes it.")
-@click.option("--overwrite", is_flag=True, help="Replace the run folder if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace the run folder if it is there, "
+              "and begin again if an unfinished run there had other settings or data.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
               help="YAML file of the settings below, with _ for -; flags win over it.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path, exists=True),
@@ -71,24 +83,29 @@ def _shown(value: Any) -> str:
               help="Stop at a file that cannot be used, rather than leave it out.")
 @_setting_options
 def command(
-    data: Path, out: Path, overwrite: bool, config_file: Path | None, noise: tuple[Path, ...],
-    negative: tuple[Path, ...], hold_out: str, strict: bool, **settings: Any,
+    data: tuple[Path, ...], out: Path, overwrite: bool, config_file: Path | None,
+    noise: tuple[Path, ...], negative: tuple[Path, ...], hold_out: str, strict: bool,
+    **settings: Any,
 ) -> None:
     """Train a recurrent model on DATA.
 
-    DATA is a folder of label/*.wav or flac, Speech Commands, a folder with an index.csv
+    Several DATA of one kind are learned together (--mix says in what shares).
+    Each is a folder of label/*.wav or flac, Speech Commands, a folder with an index.csv
     (columns path, label, speaker, split), a .ts, an .npz, or CSV of sensor rows. Talk goes
-    to stderr, one JSON line of metrics to stdout. Needs: pip install "edgernn[train]".
+    to stderr, one JSON line of metrics to stdout. A run that was stopped or killed goes on
+    from its last checkpoint when the same command is given again, and ends with the same
+    weights. Needs: pip install "edgernn[train]".
     """
     from rich.console import Console
 
     from edgernn.train.config import load
-    from edgernn.train.fit import fit, refuse_existing
+    from edgernn.train.fit import fit
+    from edgernn.train.folder import Unfinished, refuse_existing
     from edgernn.train.models import warnings
 
     config = load(config_file, {k: v for k, v in settings.items() if v is not None})
     refuse_existing(out, overwrite)
-    # As an exception, so that the half-written run folder is taken away on the way out.
+    # As an exception, so that only what the run can go on from is left on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)
     for text in warnings(config):
@@ -96,44 +113,60 @@ def command(
     if config.task == "transduce":
         from edgernn.train import pairs, transduction
 
-        read = pairs.read(data, config.seed)
+        if len(data) > 1:
+            raise ConfigError(f"task is transduce, which learns from one DATA; {len(data)} were "
+                              "given. Join their files")
+        read = pairs.read(data[0], config.seed)
         metrics = _train(console, lambda tell: transduction.fit(config, read, out, tell, overwrite),
-                         config)
+                         config, Unfinished.of(out))
         print(json.dumps({"run": str(out), **metrics}), flush=True)
         return
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
     metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
-                     config)
+                     config, Unfinished.of(out))
     print(json.dumps({"run": str(out), **metrics}), flush=True)
 
 
 def _read(
-    console: Any, data: Path, config: TrainConfig, noise: tuple[Path, ...],
+    console: Any, data: tuple[Path, ...], config: TrainConfig, noise: tuple[Path, ...],
     negative: tuple[Path, ...], hold_out: str, strict: bool,
 ) -> tuple[Any, tuple[Any, ...]]:
     """The data set, and the speech without keywords."""
     from rich.progress import Progress
 
+    from edgernn.train import mix, splits
+    from edgernn.train.dataset import AudioSet
     from edgernn.train.readers import load
     from edgernn.train.readers.audio import read_sounds
 
     with Progress(console=console, transient=True) as bars:
         task = bars.add_task("reading", total=None)
-        found = load(data, sample_rate_hz=config.sample_rate_hz, strict=strict,
-                     hold_out=hold_out, noise=noise, seed=config.seed,
-                     tell=lambda message: console.print(message, highlight=False),
-                     progress=lambda done, total: bars.update(task, completed=done, total=total))
-        return found, read_sounds(negative, config.sample_rate_hz,
-                                  lambda message: console.print(message, highlight=False))
+
+        def tell(message: str) -> None:
+            console.print(message, highlight=False)
+
+        alone = len(data) == 1
+        found = mix.join([
+            load(path, sample_rate_hz=config.sample_rate_hz, strict=strict,
+                 hold_out=hold_out if alone else "", noise=noise, seed=config.seed, tell=tell,
+                 progress=lambda done, total: bars.update(task, completed=done, total=total))
+            for path in data], tell)
+        if hold_out and not alone and isinstance(found, AudioSet):
+            # The speaker may be in one of the data sets alone.
+            found = dataclasses.replace(
+                found, recordings=tuple(splits.hold_out(found.recordings, hold_out)))
+        return found, read_sounds(negative, config.sample_rate_hz, tell)
 
 
-def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:
-    """Call `run` with a bar that shows each epoch."""
+def _train(console: Any, run: Any, config: TrainConfig, unfinished: Any) -> dict[str, float]:
+    """Call `run` with a bar that shows each epoch, and say what can go on."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn("{task.description}"))
     began = time.monotonic()
+    if unfinished.checkpoint.exists():
+        console.print(f"going on with {unfinished.path}", highlight=False)
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=config.epochs)
 
@@ -145,7 +178,13 @@ def _train(console: Any, run: Any, config: TrainConfig) -> dict[str, float]:
                 shown += f"  validation reset {epoch.reset:.1%} carry {epoch.carry:.1%}"
             bars.update(task, completed=epoch.epoch, description=shown)
 
-        metrics: dict[str, float] = run(tell)
+        try:
+            metrics: dict[str, float] = run(tell)
+        except (KeyboardInterrupt, SystemExit):
+            if unfinished.checkpoint.exists():
+                console.print(f"stopped; {unfinished.path} is kept, and the same command goes on "
+                              "from there", highlight=False)
+            raise
     console.print(f"trained {metrics['epochs']} epochs in {time.monotonic() - began:.0f} s, "
                   f"kept epoch {metrics['best_epoch']}", highlight=False)
     return metrics

@@ -46,6 +46,9 @@ class TrainConfig:
     layer_norm: bool = _setting(
         False, "Normalize each frame (after the dense layer, if there is one).")
     dropout: float = _setting(0.3, "Share of each recurrent layer's outputs dropped.", 0, 0.95)
+    recurrent_dropout: float = _setting(
+        0.0, "Share of each recurrent layer's state dropped on its way to the gates, the same "
+        "units on every frame of a lesson; gru, lstm and simple_rnn.", 0, 0.95)
     input_noise: float = _setting(
         0.2, "Standard deviation of the Gaussian noise added to features.", 0)
 
@@ -77,6 +80,21 @@ class TrainConfig:
     join: int = _setting(
         4, "Classify: up to so many sequences follow one another without a reset, so that the "
         "model learns with its state already full. 1: always from reset.", 1, 100)
+    tbptt: int = _setting(
+        0, "Frames between updates of the weights in long lessons, and as far back as gradients "
+        "reach: truncated backpropagation, the state carried on. 0: whole lessons.", 0)
+    carry: float = _setting(
+        0.0, "Share of lessons that begin with the state that a lesson of the batch before left, "
+        "not with zeros.", 0, 1)
+    mix: tuple[float, ...] = _setting(
+        (), "Shares of several DATA in the lessons, such as 3,1: three of the first for one of the "
+        "second, however many each has; empty: all of each.")
+    class_weights: tuple[str, ...] = _setting(
+        (), "What labels count, such as yes=2,no=0.5; balanced: all labels the same, however rare; "
+        "empty: as often as they are.")
+    checkpoint_epochs: int = _setting(
+        1, "Epochs from one checkpoint to the next: a run that was killed goes on from the last "
+        "if the same command is given again. 0: none.", 0)
     seed: int = _setting(0, "Of everything drawn at random.", 0)
 
     transpose: int = _setting(
@@ -216,6 +234,12 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
             raise ConfigError(f"{name} is {value!r}; the lowest and the highest value were "
                               f"needed, such as `{name}: [1, 2]`")
         return (float(value[0]), float(value[1]))
+    if kind == tuple[float, ...]:
+        if not isinstance(value, (list, tuple)) or not all(map(_is_number, value)) or \
+                not all(0 < v < float("inf") for v in value):
+            raise ConfigError(f"{name} is {value!r}; a list of numbers above 0 was needed, such as "
+                              f"`{name}: [3, 1]`")
+        return tuple(float(v) for v in value)
     if kind == tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
             raise ConfigError(f"{name} is {value!r}; a list of labels was needed, such as "

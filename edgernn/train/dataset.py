@@ -54,6 +54,8 @@ class AudioSet:
     noises: tuple[Samples, ...] = ()
     """Long recordings of background, to be mixed in."""
     skipped: tuple[Skipped, ...] = ()
+    sources: tuple[int, ...] = ()
+    """Which of several data sets each came from, if it was several."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class SensorSet:
     columns: tuple[str, ...] = ()
     rate_hz: float = 0.0
     skipped: tuple[Skipped, ...] = field(default=())
+    sources: tuple[int, ...] = ()
+    """Which of several data sets each came from, if it was several."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class TextSet:
     tags: tuple[NDArray[np.int64], ...] = ()
     """Index of the label of each unit, one array per text, shape (units,); or none at all."""
     skipped: tuple[Skipped, ...] = field(default=())
+    sources: tuple[int, ...] = ()
+    """Which of several data sets each came from, if it was several."""
 
 
 DataSet = AudioSet | SensorSet | TextSet

@@ -17,6 +17,7 @@ from edgernn.frontend.tokens import Tokens
 from edgernn.train import augment
 from edgernn.train.batches import Lesson
 from edgernn.train.config import TrainConfig
+from edgernn.train.mix import WHOLE, Mix
 from edgernn.train.sequences import Sequences
 from edgernn.train.words import find_word, sounding
 
@@ -38,9 +39,10 @@ class Teacher(Protocol):
         """At most so many training sequences of frontend rows, split `train`."""
 
 
-def runs(count: int, join: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Indices 0..count-1 in random order, cut into runs of 1 to `join`."""
-    order = rng.permutation(count)
+def runs(count: int, join: int, rng: np.random.Generator, mix: Mix = WHOLE
+         ) -> list[NDArray[np.int64]]:
+    """Indices 0..count-1 in random order, or as `mix` draws them, in runs of 1 to `join`."""
+    order = mix.order(count, rng)
     cuts = np.cumsum(rng.integers(1, join + 1, count))
     return [run for run in np.split(order, cuts[cuts < count]) if len(run)]
 
@@ -53,11 +55,12 @@ class RowTeacher:
     frontend: Standardize | Tokens
     sequences: Sequences
     """The frontend's rows of the training split."""
+    mix: Mix = WHOLE
 
     def lessons(self, rng: np.random.Generator) -> list[Lesson]:
         """See `Teacher.lessons`."""
         made = []
-        for run in runs(len(self.sequences), self.config.join, rng):
+        for run in runs(len(self.sequences), self.config.join, rng, self.mix):
             part = self.sequences.where(run)
             if self.config.transpose and self.config.task == "next" and rng.random() < 0.5:
                 part = moved(part, int(rng.integers(-self.config.transpose,
@@ -112,10 +115,11 @@ class ClipTeacher:
     labels: NDArray[np.int64]
     """Index of each clip's label, shape (clips,)."""
     noises: tuple[NDArray[np.int16], ...] = ()
+    mix: Mix = WHOLE
 
     def lessons(self, rng: np.random.Generator) -> list[Lesson]:
         """See `Teacher.lessons`."""
-        return [lesson for run in runs(len(self.clips), self.config.join, rng)
+        return [lesson for run in runs(len(self.clips), self.config.join, rng, self.mix)
                 for lesson in self._lessons(run, rng)]
 
     def calibration(self, most: int) -> Sequences:
@@ -159,6 +163,7 @@ class SceneTeacher:
     """Long recordings of speech without keywords."""
     other: int = 0
     """Label of those recordings, where every frame has one."""
+    mix: Mix = WHOLE
 
     def lessons(self, rng: np.random.Generator) -> list[Lesson]:
         """See `Teacher.lessons`."""
@@ -229,11 +234,11 @@ class SceneTeacher:
                                      ), label, 0
             if not len(others):
                 # Nothing else to say: the word cut off, which is no keyword either.
-                clip = self.clips[int(rng.choice(keywords))]
+                clip = self.clips[self.mix.one(keywords, rng)]
                 start, end = find_word(clip, rate)
                 piece = clip[start:start + (end - start) * 2 // 5].astype(np.float32)
                 return augment.faded(piece), 0, 0
-        clip = self.clips[int(rng.choice(pool))]
+        clip = self.clips[self.mix.one(pool, rng)]
         _, end = find_word(clip, rate)
         factor = augment.drawn(self.config.speed, rng)
         return augment.faded(augment.at_speed(clip.astype(np.float32), factor)), label, \

@@ -18,6 +18,7 @@ from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec, TokenSpec
 from edgernn.train.config import TrainConfig
 from edgernn.train.dataset import AudioSet, DataSet, Samples, SensorSet, TextSet
 from edgernn.train.lessons import OTHER, ClipTeacher, RowTeacher, SceneTeacher, Teacher, rows_of
+from edgernn.train.mix import WHOLE, Mix
 from edgernn.train.sequences import Sequences, joined
 
 
@@ -82,11 +83,12 @@ def _sensor(config: TrainConfig, data: SensorSet, split: NDArray[np.str_]) -> Ma
     frontend = Standardize(spec)
     every = replace(own, rows=frontend.whole(own.rows))
     train = every.of_split("train")
+    mix = Mix.of(config.mix, data.sources, np.flatnonzero(split == "train"))
     units = (0.0, 1.0)
     if config.task == "regress":
         assert train.targets is not None
         units = float(np.nanmean(train.targets)), float(np.nanstd(train.targets)) or 1.0
-    return Material(labels, spec, RowTeacher(config, frontend, train),
+    return Material(labels, spec, RowTeacher(config, frontend, train, mix),
                     every.where(split != "train"), units=units)
 
 
@@ -149,7 +151,8 @@ def _text(config: TrainConfig, data: TextSet, split: NDArray[np.str_]) -> Materi
         targets = np.concatenate(data.tags) if data.tags else None
     every = Sequences(np.concatenate(rows), lengths, data.codes, split.astype("U10"), targets)
     every = every.where(lengths > 0)
-    return Material(labels, spec, RowTeacher(config, frontend, every.of_split("train")),
+    mix = Mix.of(config.mix, data.sources, np.flatnonzero((split == "train") & (lengths > 0)))
+    return Material(labels, spec, RowTeacher(config, frontend, every.of_split("train"), mix),
                     every.where(every.split != "train"), frontend.vocabulary)
 
 
@@ -184,14 +187,15 @@ def _audio(
         return _scenes(config, data, split, labels, codes, frontend, negatives)
     train = np.flatnonzero(split == "train")
     clips, own = tuple(data.samples[i] for i in train), codes[train]
+    mix = Mix.of(config.mix, data.sources, train)
     teacher: Teacher
     if config.task == "spot":
         if not own.any():
             raise DataError(f"no training recording is one of {', '.join(labels[1:])}; some were "
                             "needed to spot them")
-        teacher = SceneTeacher(config, frontend, clips, own, data.noises, negatives)
+        teacher = SceneTeacher(config, frontend, clips, own, data.noises, negatives, mix=mix)
     else:
-        teacher = ClipTeacher(config, frontend, clips, own, data.noises)
+        teacher = ClipTeacher(config, frontend, clips, own, data.noises, mix)
     return Material(labels, spec, teacher, _held_out(config, data, split, codes, frontend))
 
 
@@ -228,7 +232,8 @@ def _scenes(config: TrainConfig, data: AudioSet, split: NDArray[np.str_], labels
         cut = int(len(negatives) * (1 - HELD_NOISE))
         said = negatives[cut:] if held else negatives[:cut]
         return SceneTeacher(config, frontend, tuple(data.samples[i] for i in chosen),
-                            codes[chosen], share(data.noises, held), said, other)
+                            codes[chosen], share(data.noises, held), said, other,
+                            WHOLE if held else Mix.of(config.mix, data.sources, chosen))
 
     held = [teacher(part).held_out(HELD_SCENES, part) for part in ("validation", "test")
             if part in split]

@@ -15,6 +15,7 @@ from edgernn.train.architecture import Layer
 from edgernn.train.batches import PADDING
 from edgernn.train.blocks import BLOCKS, CELLS
 from edgernn.train.blocks.embedding import token_dropout
+from edgernn.train.carried import Carried, forgetful
 from edgernn.train.config import TrainConfig
 from edgernn.train.network import prefix
 
@@ -111,7 +112,7 @@ def warnings(config: TrainConfig) -> list[str]:
 
 
 def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
-          units: tuple[float, float] = (0.0, 1.0)) -> Any:
+          units: tuple[float, float] = (0.0, 1.0), carried: bool = False) -> Any:
     """A Keras model, not yet compiled, of the given layers.
 
     Input: float32 (batch, frames, features), padded with `PADDING`; or int32 tokens,
@@ -119,8 +120,17 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
     all of it is `PADDING`, a value no frontend can give, so a frame of zeros is as real as
     any other.  `units` are mean and standard deviation of the numbers that a head of numbers
     gives: the layers before them work near 0 and 1.
+
+    If `carried`, more inputs are the states to begin with, and more outputs those at the
+    end; see `edgernn.train.carried`.
+
+    Raises
+    ------
+    ConfigError
+        If a layer cannot do what `config` or `carried` asks of it.
     """
     keras = import_keras()
+    states = Carried(keras) if carried else None
     tokens = stack[0].kind == "embedding"
     given = keras.Input((None, features), dtype="int32" if tokens else "float32")
     x = given
@@ -129,7 +139,10 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
         if config.input_noise:
             x = keras.layers.GaussianNoise(config.input_noise)(x)
     for index, layer in enumerate(stack):
-        y = BLOCKS[layer.kind].keras(keras, layer, prefix(index, layer).rstrip("_"))(x)
+        made = BLOCKS[layer.kind].keras(keras, layer, prefix(index, layer).rstrip("_"))
+        if config.recurrent_dropout and layer.kind in CELLS:
+            made = forgetful(made, layer, config.recurrent_dropout)
+        y = states.through(made, layer, x) if states else made(x)
         x = keras.layers.Add()([x, y]) if layer.residual else y
         if layer.kind == "embedding" and config.token_dropout:
             x = token_dropout(keras, config.token_dropout, features)(x)
@@ -137,6 +150,8 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
             x = keras.layers.Dropout(config.dropout)(x)
     if stack[-1].activation == "number":
         x = keras.layers.Rescaling(units[1], units[0], name=UNITS)(x)
+    if states and states.before:
+        return keras.Model([given, *states.before], [x, *states.after])
     return keras.Model(given, x)
 
 

@@ -25,7 +25,8 @@ from edgernn.frontend.tokens import FIRST
 from edgernn.train import models, transducer
 from edgernn.train.assembly import measure
 from edgernn.train.config import TrainConfig
-from edgernn.train.fit import Average, run_folder
+from edgernn.train.folder import making
+from edgernn.train.loop import Average
 from edgernn.train.pairs import Pairs
 from edgernn.train.transducer import START, Transducer, pad
 
@@ -34,6 +35,8 @@ ROOM = 4
 """Tokens by which a target may be longer than any in training."""
 WATCHED = 800
 """Validation pairs decoded after each epoch."""
+UNUSED = ("tbptt", "carry", "recurrent_dropout", "class_weights", "mix")
+"""Settings that do nothing here."""
 SORTED = 16
 """Batches that are sorted by length together, so that one has little padding."""
 
@@ -137,7 +140,11 @@ def fit(config: TrainConfig, data: Pairs, out: Path,
         raise ConfigError(f"an encoder and a decoder of {config.layers} layers of {config.cell} "
                           "were asked for; task transduce has one GRU each. Use --cell gru "
                           "--layers 1")
-    with run_folder(out, overwrite) as folder:
+    for name in UNUSED:
+        if getattr(config, name):
+            raise ConfigError(f"{name} was asked for, and task transduce has none. Leave it out")
+    with making(out, overwrite) as place:
+        folder = place.run
         described, history, best, model = _learn(config, data, progress)
         made = Transducer.of_floats(transducer.build(described))
         metrics = {f"{split}_float_greedy": error(made, data, split)

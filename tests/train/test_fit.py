@@ -10,7 +10,8 @@ import yaml
 from edgernn.errors import ConfigError, DataError, OutputError
 from edgernn.train.config import TrainConfig, load
 from edgernn.train.dataset import AudioSet, Recording, SensorSet
-from edgernn.train.fit import fit, refuse_existing
+from edgernn.train.fit import fit
+from edgernn.train.folder import refuse_existing
 from edgernn.train.material import prepare
 from edgernn.train.measure import measure
 from edgernn.train.network import Network
