@@ -111,6 +111,9 @@ class TrainConfig:
         3, "Text: a unit that is rarer than this in training data is unknown.", 1)
     embedding: int = _setting(16, "Text: numbers that a token is turned into.", 1, 1024)
     token_dropout: float = _setting(0.3, "Text: share of tokens forgotten in training.", 0, 0.95)
+    embedding_dropout: float = _setting(
+        0.0, "Text: share of an embedding's numbers forgotten, the same in all of a text (Gal and "
+        "Ghahramani 2016).", 0, 0.95)
 
     sample_rate_hz: int = _setting(16000, "Audio: sample rate of the model, hertz.", 8000, 48000)
     window_ms: int = _setting(30, "Audio: length of a frame's window, milliseconds.", 1)

@@ -146,7 +146,9 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
         x = keras.layers.Add()([x, y]) if layer.residual else y
         if layer.kind == "embedding" and config.token_dropout:
             x = token_dropout(keras, config.token_dropout, features)(x)
-        elif config.dropout and layer.kind in CELLS:
+        if layer.kind == "embedding" and config.embedding_dropout:
+            x = keras.layers.SpatialDropout1D(config.embedding_dropout)(x)
+        if config.dropout and layer.kind in CELLS:
             x = keras.layers.Dropout(config.dropout)(x)
     if stack[-1].activation == "number":
         x = keras.layers.Rescaling(units[1], units[0], name=UNITS)(x)
