@@ -75,15 +75,19 @@ def fd003(data: Path) -> tuple[list, list, list]:
 SETS = {"FD001": fd001, "FD003": fd003}
 
 
+def life_set(rows: list, targets: list, split: list) -> SensorSet:
+    """Engines as a data set."""
+    lengths = np.array([len(r) for r in rows])
+    return SensorSet(("remaining_life",), Sequences(
+        np.concatenate(rows).astype(np.float32), lengths, np.zeros(len(rows), np.int64),
+        np.array(split, "U10"), np.concatenate(targets)[:, None]), COLUMNS)
+
+
 def measure(data: Path, name: str, out: Path, settings: dict) -> dict:
     """Errors on one set."""
     rows, targets, split = SETS[name](data)
-    lengths = np.array([len(r) for r in rows])
-    found = SensorSet(("remaining_life",), Sequences(
-        np.concatenate(rows).astype(np.float32), lengths, np.zeros(len(rows), np.int64),
-        np.array(split, "U10"), np.concatenate(targets)[:, None]), COLUMNS)
     run = out / name
-    fit(load_config(RECIPE, settings), found, run, overwrite=True)
+    fit(load_config(RECIPE, settings), life_set(rows, targets, split), run, overwrite=True)
     line: dict = {"set": name, "engines": split.count("test")}
     for profile in ("int8x16", "int8"):
         report = quantize_run(run, out / f"{name}-{profile}.tflite", profile)

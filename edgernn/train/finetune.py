@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgernn.errors import ConfigError
 from edgernn.frontend import make_frontend
 from edgernn.quant import QType, dequantize
+from edgernn.train import folder
 from edgernn.train.architecture import Architecture
 from edgernn.train.blocks import BLOCKS
 from edgernn.train.blocks.ops import Array
@@ -151,8 +152,6 @@ def finetune(run: Path, out: Path, tuning: Tuning,
     ------
     ModelError, QuantizeError, ConfigError, OutputError
     """
-    from edgernn.train.fit import run_folder
-
     network = Network.load(run)
     architecture = network.architecture
     if architecture.task not in METRICS or network.contexts:
@@ -160,30 +159,32 @@ def finetune(run: Path, out: Path, tuning: Tuning,
                           f"needed, of task {', '.join(METRICS)}. Fine-tune another")
     with np.load(run / "weights.npz") as file:
         arrays = {name: file[name] for name in file.files}
-    sequences = load_sequences(run, network)
-    tuner = Tuner(architecture, arrays, sequences, tuning)
-    before = tuner.measured()
-    best, best_arrays = before, arrays
-    for number in range(1, tuning.epochs + 1):
-        loss = tuner.epoch()
-        found = tuner.measured()
-        progress(Epoch(number, loss, found["reset"], found["carry"]))
-        if tuner.better(found, best):
-            best, best_arrays = found, dict(tuner.arrays)
-    said = {**vars(tuning), "metric": METRICS[architecture.task].name,
-            "measured_on": tuner.split, "before": before, "after": best}
-    with run_folder(out, overwrite=False) as folder:
-        for name in ("config.yaml", "architecture.json", "sequences.npz"):
-            if (run / name).exists():
-                shutil.copy(run / name, folder / name)
-        np.savez(folder / "weights.npz", **best_arrays)  # type: ignore[arg-type]
-        step = FloatModel.build(architecture, best_arrays)
-        floats = measure(architecture, step, tuner.features(tuner.held_out), tuner.held_out)
-        (folder / "metrics.json").write_text(json.dumps(
-            {f"{tuner.split}_float_{name}": value for name, value in floats.items()}, indent=2)
-            + "\n", encoding="utf-8")
-        (folder / "finetune.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    tuner = Tuner(architecture, arrays, load_sequences(run, network), tuning)
+    with folder.making(out, overwrite=False) as place:
+        before = tuner.measured()
+        best, best_arrays = before, arrays
+        for number in range(1, tuning.epochs + 1):
+            loss = tuner.epoch()
+            found = tuner.measured()
+            progress(Epoch(number, loss, found["reset"], found["carry"]))
+            if tuner.better(found, best):
+                best, best_arrays = found, dict(tuner.arrays)
+        said = {**vars(tuning), "metric": METRICS[architecture.task].name,
+                "measured_on": tuner.split, "before": before, "after": best}
+        _write(place.run, run, tuner, best_arrays, said)
     return said
+
+
+def _write(out: Path, run: Path, tuner: "Tuner", arrays: Arrays, said: dict[str, Any]) -> None:
+    for name in ("config.yaml", "architecture.json", "sequences.npz"):
+        if (run / name).exists():
+            shutil.copy(run / name, out / name)
+    np.savez(out / "weights.npz", **arrays)  # type: ignore[arg-type]  # keys are layer/array
+    floats = measure(tuner.architecture, FloatModel.build(tuner.architecture, arrays),
+                     tuner.features(tuner.held_out), tuner.held_out)
+    for name, tree in (("metrics.json", {f"{tuner.split}_float_{k}": v
+                                         for k, v in floats.items()}), ("finetune.json", said)):
+        (out / name).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
 
 
 class Tuner:

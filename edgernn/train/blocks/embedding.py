@@ -31,9 +31,8 @@ class Embedding(Plain):
 
     def split(self, layer: Layer, weights: Weights) -> Weights:
         """See `Block.split`: row 0 is never looked up, and must not set the scale."""
-        table = np.array(weights["table"])
-        table[0] = 0
-        return {"table": table}
+        table = weights["table"]
+        return {"table": np.concatenate([np.zeros((1, table.shape[1]), np.float32), table[1:]])}
 
     def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any], w: Weights, layer: Layer
              ) -> tuple[Any, dict[str, Any]]:

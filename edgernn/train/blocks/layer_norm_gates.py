@@ -37,11 +37,15 @@ def split(weights: Weights, gates: str) -> Weights:
     w = {}
     for stem, array, change in (
             ("k", weights["kernel"], center), ("r", weights["recurrent_kernel"], center),
-            ("b", bias, center), ("gamma_", weights["gamma"], np.asarray),
-            ("beta_", weights["beta"], np.asarray)):
+            ("b", bias, center), ("gamma_", weights["gamma"], _same),
+            ("beta_", weights["beta"], _same)):
         for gate, part in zip(gates, np.split(array, count, axis=-1), strict=True):
             w[stem + gate] = change(part)
     return w
+
+
+def _same(array: Any) -> Any:
+    return array
 
 
 def pre_activation(ops: Ops[Any], gate: str, x: Any, h: Any, w: Weights, layer: Layer,

@@ -28,7 +28,7 @@ STEP = 1e-100
 MOVES = frozenset({
     np.reshape, np.ravel, np.transpose, np.swapaxes, np.moveaxis, np.squeeze, np.expand_dims,
     np.concatenate, np.stack, np.hstack, np.vstack, np.split, np.repeat, np.tile, np.roll,
-    np.flip, np.take, np.take_along_axis, np.broadcast_to})
+    np.flip, np.take, np.take_along_axis, np.broadcast_to, np.atleast_1d, np.atleast_2d})
 """Functions that put elements elsewhere and change none."""
 
 _numbers = itertools.count()
@@ -58,6 +58,10 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __len__(self) -> int:
         return len(self.value)
+
+    def __float__(self) -> float:
+        """A single number as it is: a bound that an operation is told, with no gradient."""
+        return float(self.value)
 
     def __array__(self, *args: Any, **options: Any) -> Any:
         raise TypeError("a value to be differentiated was turned into a plain numpy array, which "

@@ -1,0 +1,146 @@
+"""What fine-tuning in integers recovers: a slow moving average, and real sets.
+
+    python tools/measure_qat.py [average] [vowels] [engines] [--data shared/data] [--out FOLDER]
+
+average: a GRU of 32 units learns the moving average of noise with a time constant of 50
+steps on sequences of 100, and is tested on 50, 100 and 1000 steps; root mean square error,
+and the target's own spread.  vowels: accuracy on JapaneseVowels, GRU and SimpleRNN of 8
+units, small so that int8 costs something.  engines: FD001 of C-MAPSS, cycles.  One JSON line
+per model: float, then the profile's integers before and after `edgernn finetune`.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.frontend import make_frontend
+from edgernn.train.calibrate import calibrate
+from edgernn.train.config import make
+from edgernn.train.dataset import SensorSet
+from edgernn.train.emit import emit
+from edgernn.train.emulated import EmulatedModel
+from edgernn.train.finetune import Tuning, finetune
+from edgernn.train.fit import fit
+from edgernn.train.measure import measure
+from edgernn.train.network import Network
+from edgernn.train.profile import get_profile
+from edgernn.train.quantize import calibration_rows, load_sequences
+from edgernn.train.readers import load
+from edgernn.train.reference import FloatModel
+from edgernn.train.sequences import Sequences
+
+PROJECT = Path(__file__).resolve().parent.parent
+TIME_CONSTANT = 50
+
+
+def averages(count: int, steps: int, split: str, seed: int) -> Sequences:
+    """Noise of a level that changes now and then, and its moving average as the target."""
+    rng = np.random.default_rng([seed, steps])
+    rows = np.repeat(rng.normal(size=(count, -(-steps // 25), 1)), 25, axis=1)[:, :steps]
+    rows = (rows + rng.normal(0, 0.5, rows.shape)).astype(np.float32)
+    target = np.zeros_like(rows)
+    mean = np.zeros((count, 1))
+    for t in range(steps):
+        mean += (rows[:, t] - mean) / TIME_CONSTANT
+        target[:, t] = mean
+    # Near 1, so that it is a number worth integrating.
+    return Sequences(rows.reshape(-1, 1), np.full(count, steps), np.zeros(count, np.int64),
+                     np.full(count, split, "U10"), target.reshape(-1, 1) * 3)
+
+
+def integers(run: Path, profile: str, truth: Sequences) -> dict[str, float]:
+    """The task's metric of a run's integer step; of the float one where profile is `float`."""
+    network = Network.load(run)
+    frontend = make_frontend(network.architecture.frontend)
+    if profile == "float":
+        return measure(network.architecture, FloatModel(network),
+                       [frontend.features(r) for r in truth], truth)
+    rows = [frontend.features(r) for r in calibration_rows(load_sequences(run, network))]
+    data, pairs = emit(network, calibrate(network, rows), get_profile(profile))
+    model = EmulatedModel(data, pairs, network.architecture.frontend)
+    return measure(network.architecture, model, [model.encode(r) for r in truth], truth)
+
+
+def compare(name: str, run: Path, tuned: Path, truths: dict[str, Sequences], tuning: Tuning
+            ) -> None:
+    """Fine-tune and print what it did on each set of sequences."""
+    said = finetune(run, tuned, tuning)
+    for part, truth in truths.items():
+        found = {"float": integers(run, "float", truth),
+                 "before": integers(run, tuning.profile, truth),
+                 "after": integers(tuned, tuning.profile, truth)}
+        line = {"set": name, "measured": part, "profile": tuning.profile,
+                "metric": said["metric"]}
+        if truth.targets is not None:
+            line["spread"] = round(float(np.nanstd(truth.targets)), 4)
+        print(json.dumps(line | {f"{kind}_{key}": round(value, 4) for kind, values in
+                                 found.items() for key, value in values.items()}), flush=True)
+
+
+def average(data: Path, out: Path) -> None:
+    """The slow integrator."""
+    train, validation = averages(200, 100, "train", 0), averages(40, 100, "validation", 1)
+    found = SensorSet(("average",), Sequences(*(
+        np.concatenate([getattr(train, key), getattr(validation, key)])
+        for key in ("rows", "lengths", "labels", "split", "targets"))))
+    config = make({"task": "regress", "cell": "gru", "units": 32, "dropout": 0, "input_noise": 0,
+                   "epochs": 80, "batch": 16, "learning_rate": 0.01, "join": 1, "patience": 80})
+    fit(config, found, out / "average", overwrite=True)
+    spec = Network.load(out / "average").architecture.frontend
+    frontend = make_frontend(spec)
+    truths = {}
+    for steps in (50, 100, 1000):
+        truth = averages(40, steps, "test", 2)
+        truths[f"{steps} steps"] = replace(truth, rows=frontend.whole(truth.rows))
+    compare("moving average, GRU 32", out / "average", out / "average-int8", truths,
+            Tuning("int8", epochs=15, learning_rate=0.002))
+
+
+def vowels(data: Path, out: Path) -> None:
+    """A small classifier."""
+    for cell in ("gru", "simple_rnn"):
+        config = make({"cell": cell, "units": 8, "epochs": 60, "patience": 60, "dropout": 0.1})
+        run = out / f"vowels-{cell}"
+        fit(config, load(data / "tsc" / "JapaneseVowels_TRAIN.ts"), run, overwrite=True)
+        test = Sequences.load(run / "sequences.npz").of_split("test")
+        compare(f"JapaneseVowels, {cell} 8", run, out / f"vowels-{cell}-int8", {"test": test},
+                Tuning("int8", epochs=10, learning_rate=0.001))
+
+
+def engines(data: Path, out: Path) -> None:
+    """Remaining life of engines."""
+    from measure_engines import RECIPE, fd001, life_set
+
+    from edgernn.train.config import load as load_config
+
+    run = out / "engines"
+    config = load_config(RECIPE, {"units": 16, "front": 0, "epochs": 40, "cell": "gru"})
+    fit(config, life_set(*fd001(data / "cmapss")), run, overwrite=True)
+    test = Sequences.load(run / "sequences.npz").of_split("test")
+    compare("C-MAPSS FD001, GRU 16", run, out / "engines-int8", {"test": test},
+            Tuning("int8", epochs=5, learning_rate=0.0005, batch=8))
+
+
+SETS = {"average": average, "vowels": vowels, "engines": engines}
+
+
+def main() -> None:
+    """Measure the sets asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sets", nargs="*", default=[], metavar="SET", help=", ".join(SETS))
+    parser.add_argument("--data", type=Path, default=PROJECT.parent / "shared/data")
+    parser.add_argument("--out", type=Path, help="where to leave the runs (default: nowhere)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as nowhere:
+        out = arguments.out or Path(nowhere)
+        out.mkdir(parents=True, exist_ok=True)
+        for name in arguments.sets or SETS:
+            SETS[name](arguments.data, out)
+
+
+if __name__ == "__main__":
+    main()
