@@ -18,6 +18,8 @@ NETWORKS = {
     "gru": {},
     "lstm": {"cell": "lstm"},
     "simple_rnn": {"cell": "simple_rnn"},
+    "fastgrnn": {"cell": "fastgrnn"},
+    "ln_lstm": {"cell": "ln_lstm"},
     "three layers, dense": {"cell": "lstm", "layers": 3, "front": 4, "layer_norm": True},
 }
 
@@ -141,18 +143,10 @@ def test_it_learns_that_way_too(settings):
 def test_what_training_cannot_carry_is_named():
     pytest.importorskip("keras", reason="the extra `train` is not installed")
     from edgernn.train import models
-    from edgernn.train.blocks import BLOCKS
-    from edgernn.train.carried import Carried
 
-    class Ring:
-        def states(self, layer, inputs):
-            return {"ring": (3, inputs)}
-
-    keras = models.import_keras()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BLOCKS, "ring", Ring())
-        with pytest.raises(ConfigError, match="ring keeps past rows"):
-            Carried(keras).through(keras.layers.Conv1D(3, 3), Layer("ring", 3), np.zeros((1, 2, 3)))
+    stack = (Layer("conv1d", 4, kernel=3), Layer("gru", 4), Layer("dense", 2, "softmax"))
+    with pytest.raises(ConfigError, match="conv1d keeps past rows"):
+        models.build(TrainConfig(), FEATURES, stack, carried=True)
 
 
 def test_pieces_are_the_batch_cut_in_time():
