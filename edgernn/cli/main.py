@@ -14,6 +14,7 @@ VERBS = {
     "train": "Learn a recurrent model from recordings or sensor logs.",
     "quantize": "Turn a trained run or a Keras model into one int8 .tflite step.",
     "diagnose": "Look into a trained run: gradients, gates, units, states, in plots.",
+    "compare": "Train a grid of cells and widths: which one for my device?",
     "finetune": "Train a run on in integers, so that less is lost.",
     "generate": "Let a model go on by itself: music or text.",
     "stream": "Drive a model over a microphone, a file or a pipe.",
