@@ -21,6 +21,9 @@ import click
               help="Sequences side by side.")
 @click.option("--tbptt", type=click.IntRange(1), default=100, show_default=True,
               help="Frames that gradients go back; the state goes on.")
+@click.option("--judge", type=click.Choice(["both", "reset", "carry"]), default="both",
+              show_default=True, help="Keep the epoch that did best with the state reset for each "
+                                      "sequence, carried over, or in both.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Of the order of sequences.")
 def command(run: Path, out: Path, **settings: Any) -> None:

@@ -54,8 +54,13 @@ class Tuning:
     """Sequences side by side."""
     tbptt: int = 100
     """Frames that gradients go back; the state goes on."""
+    judge: str = "both"
+    """Which result an epoch is judged by: with the state `reset`, `carry` (carried), or both."""
     seed: int = 0
     """Of the order of sequences."""
+
+
+JUDGES = {"both": ("reset", "carry"), "reset": ("reset",), "carry": ("carry",)}
 
 
 @dataclass(frozen=True)
@@ -220,9 +225,10 @@ class Tuner:
         return measure(self.architecture, model, rows, self.held_out)
 
     def better(self, found: Mapping[str, float], best: Mapping[str, float]) -> bool:
-        """Whether one result is better than another, reset and carried counting alike."""
+        """Whether one result is better than another; see `Tuning.judge`."""
         sign = 1 if METRICS[self.architecture.task].higher_is_better else -1
-        return sign * (found["reset"] + found["carry"]) > sign * (best["reset"] + best["carry"])
+        counted = JUDGES[self.tuning.judge]
+        return sign * sum(found[key] - best[key] for key in counted) > 0
 
     def epoch(self) -> float:
         """Go through the training sequences once; gives the mean loss."""
