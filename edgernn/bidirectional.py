@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import bundle
-from edgernn.errors import FeatureError, ModelError
+from edgernn.errors import ModelError
 from edgernn.frontend import make_frontend
 from edgernn.frontend.tokens import Tokens
 from edgernn.spec import LogMelSpec, StandardizeSpec
