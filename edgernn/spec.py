@@ -141,6 +141,11 @@ class ModelSpec:
     memory, keys and mask of an attention."""
     longest: int = 0
     """Tokens that it takes or gives at most; 0: any number."""
+    chunk: int = 0
+    """With a part that reads backward: frames that are answered together; 0: the whole
+    sequence."""
+    ahead: int = 0
+    """Frames that the last of a chunk sees beyond itself."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the other models in this file, by their names: `decoder` is the member
     ``decoder.tflite`` of the archive, a whole model file itself."""

@@ -123,6 +123,22 @@ class StepModel:
             If the width or the type is another, a feature is NaN or infinite, or a token is
             0 or unknown.  The state is then as it was.
         """
+        states = self._states
+        states[self._x] = self.accept(features)
+        self._outputs = outputs = self._invoke(states)
+        self._real_scores(outputs[self._at], None, self._scores_row, "wrap")
+        for source, target in self._carried:
+            states[target] = outputs[source]
+        return self._scores
+
+    def accept(self, features: NDArray[Any]) -> Codes:
+        """The frame as the model's own integers, shape (1, width); `step` begins with this.
+
+        Raises
+        ------
+        FeatureError
+            See `step`.
+        """
         if type(features) is not np.ndarray or features.shape != self._shape or (
                 features.dtype is not FLOAT32 and features.dtype is not self._dtype):
             features = self._frame(features)
@@ -130,13 +146,7 @@ class StepModel:
                  else self._quantize(features))
         if codes is None:
             raise _not_finite(features)
-        states = self._states
-        states[self._x] = codes
-        self._outputs = outputs = self._invoke(states)
-        self._real_scores(outputs[self._at], None, self._scores_row, "wrap")
-        for source, target in self._carried:
-            states[target] = outputs[source]
-        return self._scores
+        return codes
 
     @property
     def codes(self) -> Codes:
@@ -296,7 +306,7 @@ def _check_widths(spec: ModelSpec, graph: Graph) -> None:
                              f"{' or '.join(dtypes)} of shape [1, n] was needed. {bundle.REMEDY}")
     features = make_frontend(spec.frontend).width
     # What a part gives are no scores of labels, but another part's input.
-    inner = spec.task == PART or (spec.task == "transduce" and spec.parts)
+    inner = spec.task == PART or spec.parts
     labels = scores.shape[1] if inner else len(spec.labels)
     for what, found, needed in (("labels", scores.shape[1], labels),
                                 ("frontend features", x.shape[1], features)):

@@ -44,11 +44,22 @@ def describe(path: Path) -> dict[str, Any]:
         "bytes": {"file": path.stat().st_size, "weights": sum(constants),
                   "state": sum(state["bytes"] for state in states)},
         "detector": spec["detector"], "metrics": spec["metrics"],
-        "task": spec["task"], "longest": spec["longest"],
+        "task": spec["task"], "longest": spec["longest"], "chunk": spec["chunk"],
+        "ahead": spec["ahead"], "latency_ms": _latency_ms(whole),
         "context": [_tensor(read.tensor(name)) for name in whole.spec.context.values()],
         "parts": {name: _part(part) for name, part in whole.parts.items()},
         "provenance": spec["provenance"], "model_sha256": spec["model_sha256"],
         "format": spec["format"]}
+
+
+def _latency_ms(whole: Any) -> float | None:
+    """Longest that a frame waits for later ones; None if frames have no time, or to the end."""
+    from edgernn.bidirectional import frame_ms
+
+    spec = whole.spec
+    if "head" not in whole.parts:
+        return 0.0
+    return (spec.chunk - 1 + spec.ahead) * frame_ms(spec) or None if spec.chunk else None
 
 
 def _part(part: Any) -> dict[str, Any]:
@@ -90,6 +101,10 @@ def _print_table(tree: dict[str, Any]) -> None:
     table.add_row("labels", ", ".join(tree["labels"]))
     table.add_row("task", tree["task"] + (f", at most {tree['longest']} tokens at a time"
                                           if tree["longest"] else ""))
+    if "head" in tree["parts"]:
+        waits = f", {tree['latency_ms']:g} ms" if tree["latency_ms"] else ""
+        table.add_row("latency", f"a chunk of {tree['chunk']} frames, {tree['ahead']} ahead{waits}"
+                      if tree["chunk"] else "the whole sequence")
     table.add_row("profile", tree["profile"])
     table.add_row("frontend", pairs(tree["frontend"]))
     for kind in ("input", "output"):

@@ -95,7 +95,8 @@ def _print_table(console: Any, report: Any) -> None:
         header = f"{report.metric.name}, {report.sequences} {report.split} sequences"
         table.add_row(header, "float    integer")
     meanings = {"reset": "state reset for each", "carry": "state carried over",
-                "greedy": "the likeliest token at each step"}
+                "greedy": "the likeliest token at each step",
+                "chunked": "in chunks, with their look-ahead", "whole": "whole sequences"}
     for name in report.floats:
         shown = (format(found[name], report.metric.form).rjust(7)
                  for found in (report.floats, report.integers))

@@ -75,6 +75,11 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
 
         transducer = Transducer(parts, backend)
         return _answer_lines(lambda lines: targets(transducer, lines), source)
+    if "head" in parts.parts:
+        from edgernn.bidirectional import Bidirectional, tagged
+
+        both = Bidirectional(parts, backend)
+        return _answer_lines(lambda lines: tagged(both, lines), source)
     step = StepModel.load(parts, backend)
     if isinstance(step.spec.frontend, TokenSpec):
         return _answer_lines(lambda lines: answers(step, lines), source)

@@ -98,6 +98,7 @@ def command(
     """
     from rich.console import Console
 
+    from edgernn.train import bidirection
     from edgernn.train.config import load
     from edgernn.train.fit import fit
     from edgernn.train.folder import Unfinished, refuse_existing
@@ -122,7 +123,8 @@ def command(
         print(json.dumps({"run": str(out), **metrics}), flush=True)
         return
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
-    metrics = _train(console, lambda tell: fit(config, found, out, tell, overwrite, negatives),
+    learn = bidirection.fit if config.bidirectional else fit
+    metrics = _train(console, lambda tell: learn(config, found, out, tell, overwrite, negatives),
                      config, Unfinished.of(out))
     print(json.dumps({"run": str(out), **metrics}), flush=True)
 
@@ -174,7 +176,7 @@ def _train(console: Any, run: Any, config: TrainConfig, unfinished: Any) -> dict
             shown = f"loss {epoch.loss:.3f}"
             if config.task == "transduce":
                 shown += f"  validation token error rate {epoch.error:.1%}"
-            elif config.early_stopping:
+            elif config.early_stopping and not config.bidirectional:
                 shown += f"  validation reset {epoch.reset:.1%} carry {epoch.carry:.1%}"
             bars.update(task, completed=epoch.epoch, description=shown)
 

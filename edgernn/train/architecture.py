@@ -42,6 +42,8 @@ class Layer:
     """Transformer only: ways of looking at them at once."""
     vocabulary: int = 0
     """Embedding only: rows of its table, of which row 0 is padding's."""
+    bidirectional: bool = False
+    """Whether its frames are read from both ends, which takes a file of three parts."""
     positions: int = 0
     """Attention only: rows of the memory it looks at, the longest source."""
     memory: int = 0
@@ -69,6 +71,10 @@ class Architecture:
     """What is asked: see `edgernn.spec.TASKS`."""
     longest: int = 0
     """Tokens that it takes or gives at most; 0: any number."""
+    chunk: int = 0
+    """Bidirectional only: frames that are answered together; 0: the whole sequence."""
+    ahead: int = 0
+    """Bidirectional only: frames that the last of a chunk sees beyond itself."""
     format: int = FORMAT
 
     def to_json(self) -> str:

@@ -57,7 +57,12 @@ class TrainConfig:
         "additive (Bahdanau), or none: it has the encoder's last state alone.",
         choices=("none", "dot", "additive"))
     bidirectional: bool = _setting(
-        False, "Transduce: the encoder reads the source from both ends.")
+        False, "Transduce: the encoder reads the source from both ends. Label: a frame's label "
+        "depends on later frames too.")
+    chunk: int = _setting(
+        0, "Label, bidirectional: frames that are answered together; 0: the whole sequence.", 0)
+    ahead: int = _setting(
+        0, "Label, bidirectional: frames that the last of a chunk sees beyond itself.", 0)
     label_smoothing: float = _setting(
         0.0, "Transduce: share of each target spread over all tokens.", 0, 0.9)
     token_noise: float = _setting(

@@ -100,7 +100,7 @@ def _fit(
     (folder / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
     (folder / "architecture.json").write_text(architecture.to_json(), encoding="utf-8")
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    _write_history(folder / "history.csv", loop.history)
+    write_history(folder / "history.csv", loop.history)
     model.save(folder / "model.keras")
     with (folder / "weights.npz").open("wb") as file:
         np.savez(file, **weights)  # type: ignore[arg-type]  # keys are layer/array
@@ -181,7 +181,8 @@ def _measure(
     return metrics
 
 
-def _write_history(path: Path, history: list[Epoch]) -> None:
+def write_history(path: Path, history: list[Epoch]) -> None:
+    """Write history.csv."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, Epoch.__annotations__)
         writer.writeheader()

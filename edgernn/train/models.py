@@ -19,6 +19,9 @@ from edgernn.train.carried import Carried, forgetful
 from edgernn.train.config import TrainConfig
 from edgernn.train.network import prefix
 
+BACKWARD = "backward_"
+"""How the arrays of the half that reads from the end begin."""
+
 
 def import_keras() -> Any:
     """Keras on TensorFlow, quiet and on at most two threads.
@@ -139,9 +142,12 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
         if config.input_noise:
             x = keras.layers.GaussianNoise(config.input_noise)(x)
     for index, layer in enumerate(stack):
-        made = BLOCKS[layer.kind].keras(keras, layer, prefix(index, layer).rstrip("_"))
+        name = prefix(index, layer).rstrip("_")
+        made = BLOCKS[layer.kind].keras(keras, layer, name)
         if config.recurrent_dropout and layer.kind in CELLS:
             made = forgetful(made, layer, config.recurrent_dropout)
+        if layer.bidirectional:
+            made = keras.layers.Bidirectional(made, name=name)
         y = states.through(made, layer, x) if states else made(x)
         x = keras.layers.Add()([x, y]) if layer.residual else y
         if layer.kind == "embedding" and config.token_dropout:
@@ -181,6 +187,8 @@ def arrays(model: Any, stack: tuple[Layer, ...]) -> dict[str, NDArray[np.float32
     for index, layer in enumerate(stack):
         weights = model.get_layer(prefix(index, layer).rstrip("_")).get_weights()
         names = BLOCKS[layer.kind].arrays(layer)
+        if layer.bidirectional:
+            names = (*names, *(f"{BACKWARD}{name}" for name in names))
         found |= {f"{index}/{name}": value for name, value in zip(names, weights, strict=True)}
     if stack[-1].activation == "number":
         last, unit = len(stack) - 1, model.get_layer(UNITS)

@@ -12,7 +12,9 @@ from edgernn import bundle
 from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
+from edgernn.train import bidirection
 from edgernn.train.assembly import quantize_parts
+from edgernn.train.bidirection import FORWARD
 from edgernn.train.blocks.ops import Array
 from edgernn.train.calibrate import calibrate
 from edgernn.train.emit import emit
@@ -55,6 +57,8 @@ def quantize_run(
         If the run is incomplete, or holds what a step cannot represent.
     """
     get_profile(profile)
+    if (run / FORWARD).is_dir():
+        return bidirection.quantize_parts(run, out, profile, per_channel, command, progress)
     if (run / DECODER).is_dir():
         return quantize_parts(run, out, profile, per_channel, command, progress)
     network = Network.load(run)

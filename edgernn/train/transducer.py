@@ -185,9 +185,9 @@ class Transducer:
 
     def encode(self, sources: Sequence[Tokens]) -> tuple[States, States]:
         """The decoder's first states, and its contexts."""
-        memory, ends = _over(self.parts[ENCODER], [row[:, None] for row in sources])
+        memory, ends = over(self.parts[ENCODER], [row[:, None] for row in sources])
         if BACKWARD in self.parts:
-            again, more = _over(self.parts[BACKWARD], [row[::-1, None] for row in sources])
+            again, more = over(self.parts[BACKWARD], [row[::-1, None] for row in sources])
             for row, source in zip(again, sources, strict=True):
                 row[:len(source)] = row[:len(source)][::-1].copy()
             memory = np.concatenate([memory, again], axis=2)
@@ -204,7 +204,7 @@ class Transducer:
         mask = np.where(own, 0, self.contexts.hidden).astype(self.contexts.mask_dtype)
         found = {names["memory"]: memory, names["mask"]: mask[:, None]}
         if KEYS in self.parts:
-            keys, _ = _over(self.parts[KEYS], [row[:n] for row, n in
+            keys, _ = over(self.parts[KEYS], [row[:n] for row, n in
                                                zip(memory, lengths, strict=True)])
             found[names["keys"]] = _padded(keys, positions)
         return found
@@ -239,7 +239,7 @@ def roles(decoder: Network) -> dict[str, str]:
     return {name.rsplit("_", 1)[1]: name for name in decoder.contexts}
 
 
-def _over(part: Part, rows: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+def over(part: Part, rows: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
     """A part over whole sequences: outputs (batch, frames, width), 0 as padding; last states."""
     lengths = np.array([len(row) for row in rows])
     order = np.argsort(-lengths, kind="stable")
