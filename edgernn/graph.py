@@ -56,13 +56,17 @@ OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
 """For each op, the options worth knowing: place in the vtable and struct format."""
 
 LARGEST_RANK = 8
+BROADCAST_RANK = 4
+"""Of what slices, elementwise ops and softmaxes take in every interpreter."""
+MOST_JOINED = 10
+"""Inputs of a CONCATENATION; TFLM has room for no more."""
 LARGEST_TENSOR = 2**28
 """Values; interpreters count bytes in 32 bits."""
 
 OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 2),
             "LOGISTIC": (1, 1), "TANH": (1, 1), "SOFTMAX": (1, 1), "RSQRT": (1, 1),
             "QUANTIZE": (1, 1), "CAST": (1, 1), "GATHER": (2, 2), "RESHAPE": (2, 2),
-            "BATCH_MATMUL": (2, 2), "CONCATENATION": (2, 2), "STRIDED_SLICE": (4, 4),
+            "BATCH_MATMUL": (2, 2), "CONCATENATION": (1, MOST_JOINED), "STRIDED_SLICE": (4, 4),
             "DEPTHWISE_CONV_2D": (3, 3)}
 """Fewest and most inputs of the ops that edgernn emits, which are those checked closely."""
 
@@ -354,7 +358,7 @@ def _check_op(graph: Graph, op: Op) -> None:
     if op.name == "STRIDED_SLICE":
         return _check_slice(x, tensors[1:4], y, op)
     if op.name == "CONCATENATION":
-        return _check_concatenation(x, tensors[1], y, op)
+        return _check_concatenation(tensors[:-1], y, op)
     if op.name == "DEPTHWISE_CONV_2D":
         for tensor in (x, y):
             _check_scale(tensor, op)
@@ -369,6 +373,9 @@ def _check_op(graph: Graph, op: Op) -> None:
         _check_matmul(x, tensors[1], tensors[2] if len(tensors) == 4 else None, y)
     elif op.name == "BATCH_MATMUL":
         _check_batch_matmul(x, tensors[1], y, op)
+    elif any(len(t.shape) > BROADCAST_RANK for t in tensors):
+        raise ValueError(f"{op.name} makes {y.name!r} of shape {y.shape}; at most "
+                         f"{BROADCAST_RANK} dimensions are possible")
     elif np.broadcast_shapes(*(t.shape for t in tensors[:-1])) != y.shape:
         raise ValueError(f"{op.name} makes {y.name!r} of shape {y.shape} from "
                          f"{', '.join(str(t.shape) for t in tensors[:-1])}")
@@ -385,10 +392,10 @@ def _check_scale(tensor: Tensor, op: Op) -> None:
 
 
 def _check_batch_matmul(a: Tensor, b: Tensor, y: Tensor, op: Op) -> None:
-    """One matrix by one matrix, both computed or given: (1, m, k) by (1, k, n)."""
-    right = (b.shape[0], *b.shape[:0:-1]) if op.options["adj_y"] else b.shape
-    if op.options["adj_x"] or {len(a.shape), len(b.shape)} != {3} or (
-            a.shape[0], a.shape[2]) != right[:2] or y.shape != (*a.shape[:2], right[2]):
+    """Matrices, computed or given: (1, m, k) by (1, k, n), or so many heads of them."""
+    right = (*b.shape[:-2], *b.shape[:-3:-1]) if op.options["adj_y"] else b.shape
+    if op.options["adj_x"] or len(a.shape) not in (3, 4) or (
+            right[:-1] != (*a.shape[:-2], a.shape[-1]) or y.shape != (*a.shape[:-1], right[-1])):
         raise ValueError(f"BATCH_MATMUL makes {y.name!r} of shape {y.shape} from {a.name!r} of "
                          f"shape {a.shape} and {b.name!r} of shape {b.shape}, {dict(op.options)}")
 
@@ -398,24 +405,30 @@ def _one_type(*tensors: Tensor) -> bool:
     return len({(t.dtype, t.scales, t.zero_points) for t in tensors}) == 1
 
 
-def _check_concatenation(a: Tensor, b: Tensor, y: Tensor, op: Op) -> None:
-    """Rows, and more rows below them."""
-    if op.options["axis"] != 1 or op.options["activation"] != "NONE" or not _one_type(a, b, y) or (
-            len(a.shape) < 2 or a.shape[2:] != b.shape[2:] or a.shape[0] != b.shape[0]
-            or y.shape != (a.shape[0], a.shape[1] + b.shape[1], *a.shape[2:])):
-        raise ValueError(f"CONCATENATION makes {y.name!r} of shape {y.shape} from {a.name!r} of "
-                         f"shape {a.shape} and {b.name!r} of shape {b.shape}")
+def _check_concatenation(parts: list[Tensor], y: Tensor, op: Op) -> None:
+    """Parts of one type, and of one shape but for the axis on which they are joined."""
+    rank = len(y.shape)
+    axis = op.options["axis"] + (rank if op.options["axis"] < 0 else 0)
+    good = 0 < axis < rank and op.options["activation"] == "NONE" and _one_type(*parts, y) and all(
+        len(part.shape) == rank for part in parts)
+    if not good or any((*part.shape[:axis], *part.shape[axis + 1:])
+                       != (*y.shape[:axis], *y.shape[axis + 1:]) for part in parts) or (
+            sum(part.shape[axis] for part in parts) != y.shape[axis]):
+        raise ValueError(f"CONCATENATION makes {y.name!r} of shape {y.shape} from "
+                         f"{', '.join(str(part.shape) for part in parts)}, {dict(op.options)}")
 
 
 def _check_slice(x: Tensor, bounds: list[Tensor], y: Tensor, op: Op) -> None:
-    """A block of rows, its bounds given, every row of it."""
-    given = [b.data for b in bounds if b.data is not None and b.shape == (len(x.shape),)
-             and b.dtype == "int32"]
-    if len(given) != 3 or any(op.options.values()) or not _one_type(x, y) or (
-            tuple(given[1] - given[0]) != y.shape or (given[0] < 0).any()
-            or (given[1] > np.array(x.shape)).any() or (given[2] != 1).any()):
+    """Begin, end and step of every dimension are constants within it; no mask is used."""
+    given = [tuple(int(n) for n in b.data) for b in bounds
+             if b.data is not None and b.shape == (len(x.shape),) and b.dtype == "int32"]
+    good = len(given) == 3 and not any(op.options.values()) and _one_type(x, y) and (
+        len(x.shape) <= BROADCAST_RANK) and all(
+        0 <= begin < end <= n and step > 0
+        for begin, end, step, n in zip(*given, x.shape, strict=True))
+    if not good or y.shape != tuple(len(range(*one)) for one in zip(*given, strict=True)):
         raise ValueError(f"STRIDED_SLICE makes {y.name!r} of shape {y.shape} from {x.name!r} of "
-                         f"shape {x.shape}")
+                         f"shape {x.shape}: {given}, {dict(op.options)}")
 
 
 def _check_depthwise(x: Tensor, weights: Tensor, bias: Tensor, y: Tensor, op: Op) -> None:

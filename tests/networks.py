@@ -21,8 +21,8 @@ def arrays(layers: tuple[Layer, ...], features: int, seed: int = 0) -> dict[str,
     rng = np.random.default_rng(seed)
     found, width = {}, features
     for i, layer in enumerate(layers):
-        if layer.kind in blocks.CELLS:
-            shapes = blocks.CELLS[layer.kind].shapes(layer, width)
+        if hasattr(blocks.BLOCKS.get(layer.kind), "shapes"):
+            shapes = blocks.BLOCKS[layer.kind].shapes(layer, width)
         elif layer.kind == "layer_norm":
             shapes = {"gamma": (width,), "beta": (width,)}
         elif layer.kind == "embedding":
@@ -48,10 +48,12 @@ def _array(rng: np.random.Generator, name: str, shape: tuple[int, ...], units: i
     if name == "recurrent_kernel":
         return np.hstack([np.linalg.qr(rng.normal(size=(units, units)))[0]
                           for _ in range(shape[1] // units)])
-    if name == "gamma":
+    if name.startswith("gamma"):
         return rng.uniform(0.5, 1.5, shape)
     fan_in = int(np.prod(shape[:-1])) if len(shape) < 3 or shape[2] > 1 else shape[0]
     spread = {"kernel": np.sqrt(2 / (fan_in + units)), "beta": 0.2, "table": 1.0}
+    if name.endswith("_kernel"):
+        return rng.normal(0, np.sqrt(2 / sum(shape)), shape)
     return rng.normal(0, spread.get(name, 0.3), shape)
 
 

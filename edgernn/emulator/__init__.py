@@ -78,16 +78,17 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
     if op.options.get("activation", "NONE") not in fusible:
         raise ModelError(f"the model has a {op.name} with fused {op.options['activation']}, which "
                          "the emulator does not know. Use another backend: --backend litert")
-    x, y = _qtype(graph, op.inputs[0], op), _qtype(graph, op.outputs[0], op)
     if op.name == "GATHER":
         return shape.gather(graph.tensors[op.inputs[0]]), op.inputs[1:], op.outputs[0]
     if op.name == "RESHAPE":
         return shape.reshape(graph.tensors[op.outputs[0]]), op.inputs[:1], op.outputs[0]
     if op.name == "STRIDED_SLICE":
-        begin, end = (graph.tensors[i].values for i in op.inputs[1:3])
-        return shape.block(begin, end), op.inputs[:1], op.outputs[0]
+        bounds = (graph.tensors[i].values for i in op.inputs[1:])
+        return shape.block(*bounds), op.inputs[:1], op.outputs[0]
     if op.name == "CONCATENATION":
-        return shape.below, op.inputs, op.outputs[0]
+        return (shape.join(graph.tensors[op.outputs[0]], op.options["axis"]), op.inputs,
+                op.outputs[0])
+    x, y = _qtype(graph, op.inputs[0], op), _qtype(graph, op.outputs[0], op)
     if op.name == "DEPTHWISE_CONV_2D":
         weights, offsets = (graph.tensors[i] for i in op.inputs[1:])
         return (arithmetic.depthwise(x, weights, offsets, y, op.options["activation"]),

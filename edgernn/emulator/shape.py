@@ -22,12 +22,14 @@ def reshape(y: Tensor) -> Callable[[Codes], Codes]:
     return lambda codes: codes.reshape(len(codes), *y.shape[1:])
 
 
-def below(upper: Codes, lower: Codes) -> Codes:
-    """CONCATENATION of rows, the first dimension kept for the streams."""
-    return np.concatenate([upper, lower], axis=1)
+def join(y: Tensor, axis: int) -> Callable[..., Codes]:
+    """CONCATENATION on any axis but the first, which is the streams'."""
+    axis = axis + len(y.shape) if axis < 0 else axis
+    return lambda *parts: np.concatenate(parts, axis)
 
 
-def block(begin: Codes, end: Codes) -> Callable[[Codes], Codes]:
-    """STRIDED_SLICE by ones, of every stream."""
-    inner = (slice(None), *(slice(a, b) for a, b in zip(begin[1:], end[1:], strict=True)))
+def block(begin: Codes, end: Codes, step: Codes) -> Callable[[Codes], Codes]:
+    """STRIDED_SLICE of every stream."""
+    inner = (slice(None), *(slice(*bounds) for bounds in zip(
+        begin[1:], end[1:], step[1:], strict=True)))
     return lambda codes: codes[inner]

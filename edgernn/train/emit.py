@@ -103,17 +103,18 @@ class IntOps:
                            (*ids.shape, table.shape[1]))
         return self._reshape(name, found, (ids.units * table.shape[1],))
 
-    def push(self, name: str, ring: Value, row: Value) -> tuple[Value, Value]:
+    def push(self, name: str, ring: Value, row: Value, axis: int = 1) -> tuple[Value, Value]:
         """CONCATENATION, and STRIDED_SLICE of all rows but the oldest."""
         row = self._as(f"{name}_row", row, ring.q)
-        lowest = self._reshape(f"{name}_last", row, (1, *ring.shape[1:]))
-        rows = ring.shape[0] + 1
-        window = self._call("CONCATENATION", f"{name}_window", [ring, lowest], ring.q,
-                            (rows, *ring.shape[1:]))
-        inner = [0] * (len(ring.shape) - 1)
+        outer, inner = ring.shape[:axis - 1], ring.shape[axis:]
+        lowest = self._reshape(f"{name}_last", row, (*outer, 1, *inner))
+        whole = (*outer, ring.shape[axis - 1] + 1, *inner)
+        window = self._call("CONCATENATION", f"{name}_window", [ring, lowest], ring.q, whole,
+                            axis=axis)
+        first = [0] * (1 + len(ring.shape))
+        first[axis] = 1
         bounds = [self._integers(f"{name}_{end}", values) for end, values in (
-            ("from", [0, 1, *inner]), ("to", [1, rows, *ring.shape[1:]]),
-            ("by", [1, 1, *(1 for _ in inner)]))]
+            ("from", first), ("to", [1, *whole]), ("by", [1] * len(first)))]
         after = self._value(f"{name}_out", ring.q, ring.shape)
         self.calls.append(("STRIDED_SLICE", [window.index, *bounds], [after.index], {}))
         return window, after
@@ -141,13 +142,14 @@ class IntOps:
 
     def matmul(self, name: str, a: Value, b: Value, transpose_b: bool = False) -> Value:
         """BATCH_MATMUL, in the types of a FULLY_CONNECTED."""
-        a, b = self._cast(a, self._profile.matmul), self._cast(b, self._profile.matmul)
+        a, b = self._fitted(a), self._cast(b, self._profile.matmul)
         low, high = self._ranges[self._prefix + name]
         narrow = self._profile.matmul == "int8" and self._element == "int8"
         q = asymmetric(low, high) if narrow else symmetric(low, high, self._profile.matmul)
-        units = b.shape[0] if transpose_b else b.shape[1]
+        units = b.shape[-2] if transpose_b else b.shape[-1]
         # Not widened here: what follows may be a matmul again.
-        return self._call("BATCH_MATMUL", name, [a, b], q, (a.shape[0], units), adj_y=transpose_b)
+        return self._call("BATCH_MATMUL", name, [a, b], q, (*a.shape[:-1], units),
+                          adj_y=transpose_b)
 
     def reshape(self, name: str, x: Value, shape: tuple[int, ...]) -> Value:
         """RESHAPE."""
@@ -288,6 +290,19 @@ class IntOps:
             self._converted[copy.index, value.q.dtype] = value
         return self._converted[key]
 
+    def _fitted(self, value: Value) -> Value:
+        """As a matmul takes it, 16 bits brought to 8 by the range that they use.
+
+        Shares of many frames are all near 0: by the range of a softmax, 1/128 would be the
+        smallest of them.
+        """
+        dtype = self._profile.matmul
+        if value.q.dtype == dtype or (value.index, dtype) in self._converted:
+            return self._cast(value, dtype)
+        q = asymmetric(*self._ranges[value.name])
+        return self._call("QUANTIZE", f"{value.name.removeprefix(self._prefix)}_fitted", [value],
+                          q, value.shape)
+
     def _as(self, name: str, value: Value, q: QType) -> Value:
         """The same value in the type of another tensor."""
         narrow = self._cast(value, q.dtype) if (value.q.scale == q.scale and value.q.zero_point == 0
@@ -369,7 +384,7 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     writer = GraphWriter("edgernn step")
     x_type = _input_type(network, profile, ranges)
     first = prefix(0, architecture.layers[0])
-    states = {name: x_type if state.kind == "ring" and name.startswith(first) else
+    states = {name: x_type if state.of_input and name.startswith(first) else
               _state_type(name, state, profile, ranges)
               for name, state in network.states.items()}
     ops = IntOps(writer, profile, ranges, states, per_channel)
@@ -380,10 +395,10 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
                                  context.shape)
                 for name, context in network.contexts.items()}
     scores, after = network.step(ops, x, before | contexts)
-    for op, inputs, outputs, options in _scheduled(ops.calls):
+    ends = [scores.index, *(after[name].index for name in before)]
+    for op, inputs, outputs, options in _scheduled(_needed(ops.calls, ends)):
         writer.op(op, inputs, outputs, **options)
-    data = writer.finish([v.index for v in (x, *before.values(), *contexts.values())],
-                         [scores.index, *(after[name].index for name in before)])
+    data = writer.finish([v.index for v in (x, *before.values(), *contexts.values())], ends)
     return data, tuple(StatePair(before[n].name, after[n].name) for n in before)
 
 
@@ -415,7 +430,20 @@ def _input_type(network: Network, profile: Profile, ranges: Ranges) -> QType:
     return symmetric(*ranges["x"], profile.matmul)
 
 
-def _scheduled(calls: list[tuple[str, list[int], list[int], Options]]) -> list[Any]:
+Calls = list[tuple[str, list[int], list[int], Options]]
+
+
+def _needed(calls: Calls, ends: list[int]) -> Calls:
+    """Calls without those whose result nothing uses: values are widened before it is known."""
+    used, kept = set(ends), []
+    for call in reversed(calls):
+        if used & set(call[2]):
+            used.update(call[1])
+            kept.append(call)
+    return kept[::-1]
+
+
+def _scheduled(calls: Calls) -> list[Any]:
     """Calls in an order that keeps matmuls together.
 
     XNNPACK takes over runs of matmuls, and every change between it and the other

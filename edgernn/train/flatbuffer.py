@@ -97,7 +97,7 @@ class GraphWriter:
             Tensor indices.
         **options
             `activation` of a FULLY_CONNECTED or an ADD (NONE, RELU), `beta` of a SOFTMAX,
-            `adj_y` of a BATCH_MATMUL.
+            `adj_y` of a BATCH_MATMUL, `axis` of a CONCATENATION (1).
         """
         operator = schema.OperatorT()
         operator.opcodeIndex = self._opcode(name)
@@ -111,7 +111,7 @@ class GraphWriter:
             if name == "SOFTMAX":
                 chosen.beta = options.get("beta", 1.0)
             elif name == "CONCATENATION":
-                chosen.axis = 1
+                chosen.axis = options.get("axis", 1)
             elif name == "DEPTHWISE_CONV_2D":
                 chosen.padding = schema.Padding.VALID
                 chosen.strideW = chosen.strideH = chosen.depthMultiplier = 1

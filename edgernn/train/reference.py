@@ -37,11 +37,13 @@ class FloatOps:
         """See `Ops.gather`."""
         return self.keep(name, table[ids.astype(np.int64)].reshape(len(ids), -1))
 
-    def push(self, name: str, ring: Array, row: Array) -> tuple[Array, Array]:
+    def push(self, name: str, ring: Array, row: Array, axis: int = 1) -> tuple[Array, Array]:
         """See `Ops.push`."""
-        window = np.concatenate([ring, row.reshape(len(row), 1, *ring.shape[2:])], axis=1)
-        self.keep(f"{name}_out", window[:, 1:])
-        return self.keep(f"{name}_window", window), window[:, 1:]
+        lowest = row.reshape(len(row), *ring.shape[1:axis], 1, *ring.shape[axis + 1:])
+        window = np.concatenate([ring, lowest], axis=axis)
+        after = window[(slice(None),) * axis + (slice(1, None),)]
+        self.keep(f"{name}_out", after)
+        return self.keep(f"{name}_window", window), after
 
     def depthwise(self, name: str, window: Array, kernel: Array, bias: Array, relu: bool = False
                   ) -> Array:

@@ -56,6 +56,9 @@ STACKS = {
     "pool": (Layer("gru", 6, residual=True), Layer("attention_pool", 4, window=5)),
     "crnn": (Layer("conv1d", 7, "relu", kernel=3), Layer("depthwise", 7, "relu", kernel=4),
              Layer("gru", 7, residual=True), Layer("attention_pool", 4, window=6)),
+    "transformer": (Layer("dense", 8, "linear"), Layer("transformer", 8, heads=2, window=5),
+                    Layer("transformer", 8, heads=1, window=20)),
+    "first of all a transformer": (Layer("transformer", 6, heads=3, window=2),),
 }
 
 

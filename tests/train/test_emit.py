@@ -35,6 +35,11 @@ SHAPES = {
                                                                   kernel=3), Layer("dense", 6)),
     "residual gru, pool": (Layer("dense", 12, "tanh"), Layer("gru", 12, residual=True),
                            Layer("attention_pool", 6, window=7)),
+    "dense, transformer": (Layer("dense", 12, "linear"),
+                           Layer("transformer", 12, window=9, heads=2)),
+    "transformer, transformer, pool": (Layer("transformer", 10, window=4, heads=1),
+                                       Layer("transformer", 10, window=5, heads=5),
+                                       Layer("attention_pool", 6, window=25)),
     "dense, residual gru, residual dense, layer norm, lstm": (
         Layer("dense", 12, "relu"), Layer("gru", 12, residual=True),
         Layer("dense", 12, "tanh", residual=True), Layer("layer_norm", 12), Layer("lstm", 8)),

@@ -39,7 +39,7 @@ class AttentionPool(Plain):
 
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """See `Block.states`."""
-        return {"past": State((layer.window - 1, inputs), "ring"),
+        return {"past": State((layer.window - 1, inputs), "ring", of_input=True),
                 "energies": State((layer.window - 1, 1), "wide")}
 
     def precision(self, layer: Layer) -> Precision:

@@ -17,6 +17,8 @@ class State:
     kind: Literal["unit", "wide", "ring"] = "unit"
     """`unit`: in [-1, 1], as the profile has hidden states.  `wide`: int16, its scale a power
     of two from the calibrated range.  `ring`: in the profile's matmul type."""
+    of_input: bool = False
+    """Whether its rows are the layer's inputs: those of a first layer have the model's type."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Conv1d(Plain):
 
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """See `Block.states`."""
-        return {"past": State((layer.kernel - 1, inputs), "ring")}
+        return {"past": State((layer.kernel - 1, inputs), "ring", of_input=True)}
 
     def split(self, layer: Layer, weights: Weights) -> Weights:
         """See `Block.split`: one matrix for all frames, the oldest first."""

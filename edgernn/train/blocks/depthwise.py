@@ -34,7 +34,7 @@ class Depthwise(Plain):
 
     def states(self, layer: Layer, inputs: int) -> dict[str, State]:
         """See `Block.states`: rows as DEPTHWISE_CONV_2D wants them."""
-        return {"past": State((layer.kernel - 1, 1, inputs), "ring")}
+        return {"past": State((layer.kernel - 1, 1, inputs), "ring", of_input=True)}
 
     def split(self, layer: Layer, weights: Weights) -> Weights:
         """See `Block.split`."""

@@ -37,11 +37,11 @@ class Ops(Protocol[V]):
     def gather(self, name: str, ids: V, table: Array) -> V:
         """Rows of `table` (rows, units) side by side: (batch, n) ids to (batch, n * units)."""
 
-    def push(self, name: str, ring: V, row: V) -> tuple[V, V]:
+    def push(self, name: str, ring: V, row: V, axis: int = 1) -> tuple[V, V]:
         """All rows of a `ring`, oldest first, and `row` below them; then the ring of the next step.
 
-        ring has shape (batch, rows, ...), row that of one of its rows, shape (batch, units).
-        The ring's next state is called ``<name>_out``.
+        ring has shape (batch, rows, ...), or its rows along another `axis`; row has as many
+        values as one of them, shape (batch, units).  The ring's next state is ``<name>_out``.
         """
 
     def depthwise(self, name: str, window: V, kernel: Array, bias: Array, relu: bool = False
@@ -52,7 +52,8 @@ class Ops(Protocol[V]):
     def matmul(self, name: str, a: V, b: V, transpose_b: bool = False) -> V:
         """``a @ b`` of two computed matrices, (batch, m, k) by (batch, k, n).
 
-        If `transpose_b`, b has shape (batch, n, k).
+        If `transpose_b`, b has shape (batch, n, k).  Both may have a dimension of heads after
+        the batch.
         """
 
     def reshape(self, name: str, x: V, shape: tuple[int, ...]) -> V:
