@@ -87,12 +87,13 @@ def _widths(given: str) -> list[int]:
 def _print_table(console: Any, lines: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    table = Table("cell", "units", "float carried", "integers reset", "carried", "bytes",
-                  "multiplications", "state bytes", "Pareto", title=lines[0]["metric"],
-                  title_justify="left")
+    table = Table("cell", "units", "float", "int", "bytes", "macs", "state", "front",
+                  title=f"{lines[0]['metric']}, state carried; macs: multiplications per step; "
+                        "state: bytes per stream; front: no other is better at that cost",
+                  title_justify="left", box=None, padding=(0, 1))
     for line in lines:
         best = ", ".join(cost.removesuffix("_bytes") for cost, on in line["pareto"].items() if on)
         table.add_row(line["cell"], str(line["units"]), f"{line['float']['carry']:.4g}",
-                      f"{line['integer']['reset']:.4g}", f"{line['integer']['carry']:.4g}",
+                      f"{line['integer']['carry']:.4g}",
                       f"{line['bytes']:,}", f"{line['macs']:,}", str(line["state_bytes"]), best)
     console.print(table)

@@ -31,6 +31,7 @@ def draw(lines: list[dict[str, Any]], path: Path, title: str) -> None:
         raise ConfigError('The plot needs Matplotlib: pip install "edgernn[train]"') from problem
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import FuncFormatter
 
     good = [line for line in lines if "error" not in line]
     cells = list(dict.fromkeys(line["cell"] for line in good))
@@ -46,11 +47,13 @@ def draw(lines: list[dict[str, Any]], path: Path, title: str) -> None:
         panel.step([line[cost] for line in front], [line["integer"]["carry"] for line in front],
                    where="post", color="0.45", linewidth=1, zorder=0, label="Pareto front")
         for line in front:
+            # Above and to the left of a front there is no point, by definition.
             panel.annotate(f"{line['cell']} {line['units']}",
-                           (line[cost], line["integer"]["carry"]), xytext=(4, 5),
-                           textcoords="offset points", fontsize=8)
-        panel.set_xscale("log")
-        panel.margins(x=0.18, y=0.12)
+                           (line[cost], line["integer"]["carry"]), xytext=(-5, 7),
+                           textcoords="offset points", ha="right", fontsize=8)
+        panel.set_xscale("log", base=2)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        panel.margins(x=0.3, y=0.12)
         panel.set_xlabel(name)
         panel.grid(alpha=0.25)
     metric = good[0]["metric"] if good else ""
