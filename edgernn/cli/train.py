@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import click
 
 from edgernn.errors import ConfigError
+from edgernn.train.architecture import Layer
 from edgernn.train.config import Range, TrainConfig
 
 
@@ -40,6 +41,8 @@ def _kind(field: dataclasses.Field[Any], kind: Any) -> dict[str, Any]:
         return {"callback": _numbers, "metavar": "X,Y,...", "help": about}
     if kind == tuple[str, ...]:
         return {"callback": _listed, "metavar": "A,B,...", "help": about}
+    if kind == tuple[Layer, ...]:
+        return {"callback": _yaml, "metavar": "YAML", "help": about}
     return {"type": kind, "help": about}
 
 
@@ -53,6 +56,15 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> l
     except ValueError as problem:
         raise click.BadParameter(f"{value!r}; numbers with commas between them were needed, such "
                                  "as 3,1") from problem
+
+
+def _yaml(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    import yaml
+
+    try:
+        return None if value is None else yaml.safe_load(value)
+    except yaml.YAMLError as problem:
+        raise click.BadParameter(" ".join(str(problem).split())) from problem
 
 
 def _shown(value: Any) -> str:

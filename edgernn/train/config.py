@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgernn.errors import ConfigError
+from edgernn.errors import ConfigError, ModelError
 from edgernn.frontend.tokens import UNITS
-from edgernn.spec import TASKS
+from edgernn.spec import TASKS, decode
+from edgernn.train.architecture import Layer
 from edgernn.train.blocks import CELLS
 
 Range = tuple[float, float]
@@ -43,9 +44,14 @@ class TrainConfig:
     reset_after: bool = _setting(
         True, "GRU only: reset gate after the recurrent matmul (as cuDNN) or before it.")
     front: int = _setting(0, "Units of a dense ReLU layer before the recurrent ones; 0: none.", 0)
+    stack: tuple[Layer, ...] = _setting(
+        (), "Layers of your own choice before the task's last one, instead of cell, units, layers, "
+        "front and layer_norm; in YAML: [{kind: conv1d, units: 32, kernel: 5, activation: relu}, "
+        "{kind: gru, units: 32, residual: true}].")
     layer_norm: bool = _setting(
         False, "Normalize each frame (after the dense layer, if there is one).")
-    dropout: float = _setting(0.3, "Share of each recurrent layer's outputs dropped.", 0, 0.95)
+    dropout: float = _setting(
+        0.3, "Share of each recurrent layer's or Transformer's outputs dropped.", 0, 0.95)
     recurrent_dropout: float = _setting(
         0.0, "Share of each recurrent layer's state dropped on its way to the gates, the same "
         "units on every frame of a lesson; gru, lstm and simple_rnn.", 0, 0.95)
@@ -187,8 +193,14 @@ class TrainConfig:
 
         plain = {name: list(value) if isinstance(value, tuple) else value
                  for name, value in dataclasses.asdict(self).items()}
+        plain["stack"] = [{name: value for name, value in vars(layer).items()
+                           if value != _DEFAULTS.get(name)} for layer in self.stack]
         text: str = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None)
         return text
+
+
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Layer)
+             if field.default is not dataclasses.MISSING}
 
 
 def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -253,12 +265,27 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
             raise ConfigError(f"{name} is {value!r}; a list of labels was needed, such as "
                               f"`{name}: [yes, no]` with quotes around yes and no")
         return tuple(value)
+    if kind == tuple[Layer, ...]:
+        return _layers(name, value)
     if kind is float and _is_number(value):
         return float(value)
     # bool is an int to Python, but `true` is no number to a reader of YAML.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{name} is {value!r}; {_named(kind)} was needed")
     return value
+
+
+def _layers(name: str, value: Any) -> tuple[Layer, ...]:
+    """A stack of layers out of mappings; units that are not given are those of the input."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, dict) for one in value):
+        raise ConfigError(f"{name} is {value!r}; a list of layers was needed, such as "
+                          f"`{name}: [{{kind: gru, units: 64}}]`")
+    try:
+        return tuple(decode(Layer, {"units": 0, **one}, f"{name}[{i}]")
+                     for i, one in enumerate(value))
+    except ModelError as problem:
+        raise ConfigError(f"{problem}; layers have the fields "
+                          f"{', '.join(f.name for f in dataclasses.fields(Layer))}") from problem
 
 
 def _is_number(value: Any) -> bool:

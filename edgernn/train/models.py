@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.errors import ConfigError, ModelError
+from edgernn.errors import ConfigError, ModelError, QuantizeError
 from edgernn.train.architecture import Layer
 from edgernn.train.batches import PADDING
 from edgernn.train.blocks import BLOCKS, CELLS
 from edgernn.train.blocks.embedding import token_dropout
 from edgernn.train.carried import Carried, forgetful
 from edgernn.train.config import TrainConfig
-from edgernn.train.network import prefix
+from edgernn.train.network import filled, prefix
 
 BACKWARD = "backward_"
 """How the arrays of the half that reads from the end begin."""
@@ -91,6 +91,8 @@ def layers(config: TrainConfig, labels: int, features: int, vocabulary: int = 0
     """
     front = [Layer("embedding", config.embedding, vocabulary=vocabulary)] if vocabulary else []
     head = "softmax" if vocabulary else HEADS.get(config.task, "softmax")
+    if config.stack:
+        return _stacked(config, (*front, *config.stack, Layer("dense", labels, head)), features)
     if config.front:
         # LayerNorm after a ReLU loses the sign it would center: it gets a linear layer.
         activation = "linear" if config.layer_norm else "relu"
@@ -103,13 +105,34 @@ def layers(config: TrainConfig, labels: int, features: int, vocabulary: int = 0
     return (*front, *recurrent, Layer("dense", labels, head))
 
 
+def _stacked(config: TrainConfig, stack: tuple[Layer, ...], features: int) -> tuple[Layer, ...]:
+    """A stack of one's own with its widths filled in.
+
+    Raises
+    ------
+    ConfigError
+        If there is a layer that cannot be there, by its place and name.
+    """
+    unknown = [layer.kind for layer in config.stack if layer.kind not in STACKABLE]
+    if unknown:
+        raise ConfigError(f"stack has the layer {unknown[0]!r}; one of {', '.join(STACKABLE)} was "
+                          "needed. Choose one of them")
+    try:
+        return filled(stack, features)
+    except QuantizeError as problem:
+        raise ConfigError(f"stack: {problem}") from problem
+
+
+STACKABLE = tuple(kind for kind in BLOCKS if kind not in ("attention", "embedding", "memory"))
+"""Blocks that see one frame after another, numbers, and nothing else."""
 UNITS = "units"
 """Name of the Keras layer that brings numbers to their own unit; its weights are the head's."""
 
 
 def warnings(config: TrainConfig) -> list[str]:
     """What whoever trains with these settings should know before."""
-    kinds = {(layer.kind, layer.activation): layer for layer in layers(config, 1, 1)}
+    asked = config.stack or layers(config, 1, 1)
+    kinds = {(layer.kind, layer.activation): layer for layer in asked}
     return [text for layer in kinds.values() if layer.kind in CELLS
             and (text := CELLS[layer.kind].warning(layer))]
 
@@ -154,7 +177,7 @@ def build(config: TrainConfig, features: int, stack: tuple[Layer, ...],
             x = token_dropout(keras, config.token_dropout, features)(x)
         if layer.kind == "embedding" and config.embedding_dropout:
             x = keras.layers.SpatialDropout1D(config.embedding_dropout)(x)
-        if config.dropout and layer.kind in CELLS:
+        if config.dropout and BLOCKS[layer.kind].drops:
             x = keras.layers.Dropout(config.dropout)(x)
     if stack[-1].activation == "number":
         x = keras.layers.Rescaling(units[1], units[0], name=UNITS)(x)

@@ -1,7 +1,7 @@
 """A trained network as one step, in the operations of `edgernn.train.blocks.Ops`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from edgernn.errors import ModelError, QuantizeError
 from edgernn.train.architecture import Architecture, Layer
-from edgernn.train.blocks import BLOCKS, Block, Context, Ops, State
+from edgernn.train.blocks import BLOCKS, CELLS, Block, Context, Ops, State
 from edgernn.train.blocks.layer_norm import fold
 from edgernn.train.blocks.ops import Array, Weights
 
@@ -46,6 +46,7 @@ class Network:
     @classmethod
     def build(cls, architecture: Architecture, arrays: Mapping[str, Array]) -> "Network":
         """From an architecture and Keras's arrays, named ``layer/array``."""
+        filled(architecture.layers, architecture.features)
         layers: list[Weights] = []
         norm: Weights = {}
         for index, layer in enumerate(architecture.layers):
@@ -109,6 +110,40 @@ class Network:
         return x, new
 
 
+def filled(layers: tuple[Layer, ...], features: int) -> tuple[Layer, ...]:
+    """The layers, each with its width: that of its input where it has none.
+
+    Raises
+    ------
+    QuantizeError
+        If there is a layer that a step cannot have there.
+    """
+    found: list[Layer] = []
+    width, norm = features, False
+    for index, layer in enumerate(layers):
+        whole = replace(layer, units=layer.units or width)
+        block = BLOCKS.get(layer.kind)
+        if block is None:
+            raise QuantizeError(f"layer {index} is a {layer.kind!r}; an int8 step can be made of "
+                                f"{', '.join(BLOCKS)}. Train a network of those layers")
+        block.arrays(whole)
+        after = block.outputs(whole, width)
+        if layer.residual and after != width:
+            raise QuantizeError(f"layer {index} ({layer.kind}) has {after} outputs and is residual,"
+                                f" but its input is {width} wide; the two are added. Give it "
+                                f"{width} units, or put a dense layer of {after} before it")
+        if layer.kind == "layer_norm" and layer.residual:
+            raise QuantizeError(f"layer {index} (layer_norm) is residual; its gamma is part of the "
+                                "layer after it. Leave residual out")
+        if norm and (layer.residual or layer.kind not in (*CELLS, "dense")):
+            raise QuantizeError(f"layer {index} ({layer.kind}) comes after a layer_norm, whose "
+                                "gamma becomes part of the matrix after it: a recurrent or dense "
+                                "layer that is not residual was needed. Put one between")
+        found.append(whole)
+        width, norm = after, layer.kind == "layer_norm"
+    return tuple(found)
+
+
 def prefix(index: int, layer: Layer) -> str:
     """How the tensors of a layer begin: `gru0_`."""
     return f"{layer.kind}{index}_"
@@ -126,10 +161,7 @@ def _feeds_gates(layers: tuple[Layer, ...], index: int) -> bool:
 
 def _block(index: int, layer: Layer, own: Mapping[str, Array]) -> Block:
     """The block of a layer, if the layer and its arrays are as a step needs them."""
-    block = BLOCKS.get(layer.kind)
-    if block is None:
-        raise QuantizeError(f"layer {index} is a {layer.kind!r}; an int8 step can be made of "
-                            f"{', '.join(BLOCKS)}. Train a network of those layers")
+    block = BLOCKS[layer.kind]
     missing = sorted(set(block.arrays(layer)) - set(own))
     if missing:
         raise ModelError(f"weights.npz lacks {index}/{missing[0]} of layer {index} "

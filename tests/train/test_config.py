@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from edgernn.errors import ConfigError
+from edgernn.train import models
 from edgernn.train.config import TrainConfig, load, make
 
 
@@ -79,3 +80,35 @@ def test_every_setting_says_what_it_is():
 def test_the_file_holds_every_setting():
     assert set(yaml.safe_load(TrainConfig().to_yaml())) == \
         {field.name for field in dataclasses.fields(TrainConfig)}
+
+
+STACK = [{"kind": "conv1d", "units": 12, "kernel": 3, "activation": "relu"},
+         {"kind": "depthwise", "kernel": 4}, {"kind": "gru", "units": 12, "residual": True},
+         {"kind": "attention_pool", "units": 6, "window": 9}]
+
+
+def test_a_stack_of_layers_is_what_it_says(tmp_path):
+    config = make({"stack": STACK})
+    found = models.layers(config, labels=5, features=7)
+    assert [(layer.kind, layer.units) for layer in found] == [
+        ("conv1d", 12), ("depthwise", 12), ("gru", 12), ("attention_pool", 6), ("dense", 5)]
+    path = tmp_path / "config.yaml"
+    path.write_text(config.to_yaml(), encoding="utf-8")
+    assert load(path) == config
+
+
+@pytest.mark.parametrize(("stack", "about"), [
+    ("gru", "a list of layers"),
+    ([{"kind": "gru", "width": 3}], "width"),
+    ([{"kind": "gru", "units": "wide"}], "units"),
+    ([{"kind": "lattice"}], "lattice"),
+    ([{"kind": "memory"}], "memory"),
+    ([{"kind": "conv1d", "units": 4, "kernel": 1}], "kernel of 2"),
+    ([{"kind": "gru", "units": 4, "residual": True}], "residual.*7 wide"),
+    ([{"kind": "transformer", "units": 8, "window": 4}], "8 units comes after 7"),
+    ([{"kind": "transformer", "heads": 2, "window": 4}], "2 heads"),
+    ([{"kind": "layer_norm"}, {"kind": "conv1d", "units": 4, "kernel": 2}], "after a layer_norm"),
+])
+def test_a_stack_that_cannot_be_is_refused_with_its_layer(stack, about):
+    with pytest.raises(ConfigError, match=about):
+        models.layers(make({"stack": stack}), labels=5, features=7)

@@ -40,6 +40,8 @@ class Block(Protocol):
     cell: bool
     """Whether it is recurrent, and so a choice of `edgernn train --cell`."""
 
+    drops: bool
+    """Whether training drops a share of its outputs."""
     elementwise: bool
     """Whether its input is used for more than a matmul."""
 

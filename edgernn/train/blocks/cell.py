@@ -23,6 +23,7 @@ class Cell(ABC):
 
     kind: ClassVar[str]
     cell = True
+    drops = True
     elementwise = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
     """Its forms: what is added to its name, and the fields of `Layer` that make it so.

@@ -9,6 +9,7 @@ class Plain:
     """A layer that sees one frame alone; see `Block`."""
 
     cell = False
+    drops = False
     elementwise = False
 
     def outputs(self, layer: Layer, inputs: int) -> int:

@@ -34,6 +34,7 @@ class Transformer(Plain):
     """See the module's equations; `Layer.units` is the width of input and output."""
 
     kind = "transformer"
+    drops = True
     elementwise = True
 
     def shapes(self, layer: Layer, inputs: int) -> dict[str, tuple[int, ...]]:
