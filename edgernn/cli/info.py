@@ -11,6 +11,10 @@ import click
 from edgernn.cli.models import BUNDLED
 
 
+MOST = 16
+"""Of a longer list the table shows the beginning and the end; --json shows all."""
+
+
 @click.command()
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -98,7 +102,7 @@ def _print_table(tree: dict[str, Any]) -> None:
         return "\n".join(f"{key}: {_text(value)}" for key, value in values.items())
 
     table.add_row("model", tree["model"])
-    table.add_row("labels", ", ".join(tree["labels"]))
+    table.add_row("labels", _text(tree["labels"]))
     table.add_row("task", tree["task"] + (f", at most {tree['longest']} tokens at a time"
                                           if tree["longest"] else ""))
     if "head" in tree["parts"]:
@@ -130,7 +134,10 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+        shown = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in value]
+        if len(shown) > MOST:
+            shown[MOST - 1:-1] = ["..."]
+        return ", ".join(shown) + (f" ({len(value)})" if len(value) > MOST else "")
     return str(value)
 
 
