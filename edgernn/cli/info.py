@@ -10,7 +10,6 @@ import click
 
 from edgernn.cli.models import BUNDLED
 
-
 MOST = 16
 """Of a longer list the table shows the beginning and the end; --json shows all."""
 
