@@ -198,9 +198,11 @@ def load(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"{path} is missing; the model.keras of a run folder was needed. "
                          "Train first: edgernn train DATA --out run/")
-    for kind, cell in CELLS.items():
-        # Keras knows a cell of ours once one has been made.
-        cell.keras(keras, Layer(kind, 1), kind)
+    for kind, block in BLOCKS.items():
+        # Keras knows a layer of ours once one has been made.  Attention is several of Keras's own.
+        with contextlib.suppress(ConfigError):
+            block.keras(keras, Layer(kind, 2, kernel=2, window=2, vocabulary=2), kind)
+    token_dropout(keras, 0.5, 1)
     return keras.models.load_model(path)
 
 

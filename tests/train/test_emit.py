@@ -87,10 +87,28 @@ def test_ten_thousand_steps_without_reset_are_equal_to_tflm_in_every_byte(name, 
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_no_shape_profile_or_hold_makes_it_differ_from_tflm(name, data):
+    units, features = data.draw(st.integers(2, 20), "units"), data.draw(st.integers(1, 20), "x")
+    same_as_tflm(dataclasses.replace(networks.CELLS[name], units=units), features, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["conv1d", "depthwise", "attention_pool", "transformer"])
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_no_window_profile_or_hold_makes_a_ring_differ_from_tflm(kind, data):
+    size, heads = data.draw(st.integers(2, 12), "kernel or window"), data.draw(st.integers(1, 3))
+    units = heads * data.draw(st.integers(1, 6), "units of a head")
+    activation = data.draw(st.sampled_from(["linear", "relu", "tanh"]), "activation")
+    layer = Layer(kind, units, activation if kind in ("conv1d", "depthwise") else "", kernel=size,
+                  window=size, heads=heads)
+    features = units if kind == "transformer" else data.draw(st.integers(1, 20), "features")
+    same_as_tflm(layer, features, data)
+
+
+def same_as_tflm(layer, features, data):
+    """Thirty steps of a network of that layer, some held, in the emulator and in TFLM."""
     pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 alone")
-    units, features, labels = (data.draw(st.integers(low, 20), what) for low, what in (
-        (2, "units"), (1, "features"), (2, "labels")))
-    layer = dataclasses.replace(networks.CELLS[name], units=units)
+    labels = data.draw(st.integers(2, 20), "labels")
     network = networks.network(layer, features=features, labels=labels,
                                seed=data.draw(st.integers(0, 99), "seed"))
     written, pairs = emit(network, calibrate(network, networks.sequences(features, count=10)),

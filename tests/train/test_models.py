@@ -97,8 +97,14 @@ def test_recurrent_kernels_begin_orthogonal_and_forget_gates_open():
     np.testing.assert_array_equal(weights["0/bias"][9:18], 1)
 
 
-def test_a_saved_model_of_cells_of_our_own_loads_in_a_fresh_process(tmp_path):
-    model, _, _ = network(cell="fastgrnn")
+EVERY = [{"kind": "conv1d", "units": 6, "kernel": 3}, {"kind": "depthwise", "kernel": 2},
+         {"kind": "transformer", "heads": 2, "window": 4},
+         {"kind": "attention_pool", "units": 3, "window": 5}]
+
+
+@pytest.mark.parametrize("settings", [{"cell": "fastgrnn"}, {"stack": EVERY}])
+def test_a_saved_model_of_layers_of_our_own_loads_in_a_fresh_process(settings, tmp_path):
+    model, _, _ = network(**settings)
     model.save(tmp_path / "model.keras")
     x = padded([5, 12])
     np.save(tmp_path / "x.npy", x)

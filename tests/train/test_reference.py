@@ -26,6 +26,13 @@ STACKS = {
                                Layer("dense", 6, "tanh")),
     "dense, layer norm, simple rnn": (Layer("dense", 12, "linear"), Layer("layer_norm", 12),
                                       Layer("simple_rnn", 9)),
+    "two conv1d": (Layer("conv1d", 7, "relu", kernel=3), Layer("conv1d", 6, "tanh", kernel=2)),
+    "depthwise": (Layer("depthwise", FEATURES, "tanh", kernel=3),),
+    "attention pool": (Layer("attention_pool", 4, window=4),),
+    "two transformers": (Layer("transformer", FEATURES, heads=1, window=3),
+                         Layer("transformer", FEATURES, heads=5, window=9)),
+    "crnn": (Layer("conv1d", 7, "relu", kernel=3), Layer("depthwise", 7, "relu", kernel=4),
+             Layer("gru", 7, residual=True), Layer("attention_pool", 4, window=6)),
 }
 MASKS = {"leading": [0, 0, 0, 1, 1, 1, 1, 1], "middle": [1, 1, 0, 0, 1, 0, 1, 1],
          "trailing": [1, 1, 1, 1, 1, 0, 0, 0], "all": [0] * 8, "none": [1] * 8,
@@ -107,6 +114,20 @@ def test_no_shape_length_or_mask_is_an_exception(name, data):
     mask = data.draw(st.lists(rows, min_size=1, max_size=4), "mask")
     layer = Layer(**{**networks.CELLS[name].__dict__, "units": units})
     check((layer,), mask, features, data.draw(st.integers(0, 99), "seed"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["conv1d", "depthwise", "attention_pool", "transformer"])
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_no_window_length_or_mask_is_an_exception_to_a_layer_with_a_ring(kind, data):
+    features, heads = data.draw(st.sampled_from([(1, 1), (2, 2), (6, 3)]), "features, heads")
+    frames = data.draw(st.integers(1, 9), "frames")
+    rows = st.lists(st.booleans(), min_size=frames, max_size=frames)
+    mask = data.draw(st.lists(rows, min_size=1, max_size=4), "mask")
+    size = data.draw(st.sampled_from([2, 3, 12]), "kernel or window")
+    check((Layer(kind, features, kernel=size, window=size, heads=heads),), mask, features,
+          data.draw(st.integers(0, 99), "seed"))
 
 
 @pytest.mark.parametrize("name", networks.CELLS)

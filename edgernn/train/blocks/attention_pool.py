@@ -5,7 +5,7 @@
     y[t] = sum_i a_i x[i]
 
 The states are rings of the last R - 1 frames and of their energies.  Frames before the first
-are zeros of energy 0, in training too: they take their share.  A held frame never was.
+are zeros of energy 0, in training too: they take their share.  A held or masked frame never was.
 """
 
 import functools
@@ -15,7 +15,7 @@ from typing import Any
 from edgernn.errors import QuantizeError
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.block import State
-from edgernn.train.blocks.conv1d import unpadded
+from edgernn.train.blocks.masked import as_if_never
 from edgernn.train.blocks.ops import Ops, Precision, Weights
 from edgernn.train.blocks.plain import Plain
 
@@ -90,8 +90,10 @@ def _pool(keras: Any) -> Any:
 
         def call(self, inputs: Any, mask: Any = None) -> Any:
             """See the module's equations."""
+            return as_if_never(keras, self._pooled, inputs, mask)
+
+        def _pooled(self, x: Any) -> Any:
             ops = keras.ops
-            x = unpadded(keras, inputs, mask)
             energy = ops.matmul(ops.tanh(ops.matmul(x, self.kernel) + self.bias), self.v)
             share = ops.softmax(windows(keras, energy, self.window)[..., 0], axis=-1)
             return ops.sum(share[..., None] * windows(keras, x, self.window), axis=2)

@@ -2,9 +2,8 @@
 
     y[t] = activation(sum_k x[t - k] W[K - 1 - k] + b),   frames before the first are zeros
 
-The state is a ring of the last K - 1 frames.  A held frame is one that never was: the frames
-around it become neighbours.  (Keras's Conv1D knows no masks, so equality with it holds for
-padding at the end.)
+The state is a ring of the last K - 1 frames.  A held or masked frame is one that never was: the
+frames around it become neighbours.
 """
 
 import functools
@@ -14,6 +13,7 @@ from typing import Any
 from edgernn.errors import QuantizeError
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.block import State
+from edgernn.train.blocks.masked import as_if_never
 from edgernn.train.blocks.ops import Ops, Weights
 from edgernn.train.blocks.plain import Plain
 
@@ -67,11 +67,6 @@ class Conv1d(Plain):
                               activation=layer.activation or "linear", name=name)
 
 
-def unpadded(keras: Any, x: Any, mask: Any) -> Any:
-    """Frames with zeros where they are masked: padding must not reach a convolution's sum."""
-    return x if mask is None else keras.ops.where(mask[..., None], x, 0.0)
-
-
 @functools.cache
 def _causal(keras: Any) -> Any:
     @keras.saving.register_keras_serializable("edgernn")
@@ -81,7 +76,7 @@ def _causal(keras: Any) -> Any:
             self.supports_masking = True
 
         def call(self, inputs: Any, mask: Any = None) -> Any:
-            return super().call(unpadded(keras, inputs, mask))
+            return as_if_never(keras, super().call, inputs, mask)
 
     return CausalConv1D
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.block import State
-from edgernn.train.blocks.conv1d import check, unpadded
+from edgernn.train.blocks.conv1d import check
+from edgernn.train.blocks.masked import as_if_never
 from edgernn.train.blocks.ops import Ops, Weights
 from edgernn.train.blocks.plain import Plain
 
@@ -63,9 +64,9 @@ def _causal(keras: Any) -> Any:
             self.supports_masking = True
 
         def call(self, inputs: Any, mask: Any = None) -> Any:
-            before = self.kernel_size[0] - 1
-            x = keras.ops.pad(unpadded(keras, inputs, mask), ((0, 0), (before, 0), (0, 0)))
-            return super().call(x)
+            before = ((0, 0), (self.kernel_size[0] - 1, 0), (0, 0))
+            convolve = super().call
+            return as_if_never(keras, lambda x: convolve(keras.ops.pad(x, before)), inputs, mask)
 
         def compute_output_shape(self, input_shape: Any) -> Any:
             return input_shape

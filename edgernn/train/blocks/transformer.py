@@ -8,8 +8,8 @@
 
 Where a frame lies is told by a learned bias for each head and age (as in T5, Raffel et al. 2020):
 a stream has no beginning to count from.  The states are rings of the last R - 1 keys and values.
-Those before the first frame are zeros, in training too, and take their share.  A held frame
-never was.
+Those before the first frame are zeros, in training too, and take their share.  A held or masked
+frame never was.
 """
 
 import functools
@@ -21,8 +21,8 @@ import numpy as np
 from edgernn.errors import QuantizeError
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.block import State
-from edgernn.train.blocks.conv1d import unpadded
 from edgernn.train.blocks.layer_norm import normalize
+from edgernn.train.blocks.masked import as_if_never
 from edgernn.train.blocks.ops import Ops, Precision, Weights
 from edgernn.train.blocks.plain import Plain
 
@@ -142,8 +142,10 @@ def _transformer(keras: Any) -> Any:
 
         def call(self, inputs: Any, mask: Any = None) -> Any:
             """See the module's equations."""
+            return as_if_never(keras, self._block, inputs, mask)
+
+        def _block(self, x: Any) -> Any:
             w = self.w
-            x = unpadded(keras, inputs, mask)
             n = self._norm(x, "")
             query, key, value = (self._apart(self._dense(n, name))
                                  for name in ("query", "key", "value"))
