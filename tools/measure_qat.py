@@ -47,8 +47,9 @@ def averages(over: int, count: int, steps: int, split: str, seed: int) -> Sequen
     for t in range(steps):
         mean += (rows[:, t] - mean) / over
         target[:, t] = mean
+    target *= np.float32(np.sqrt(2 * over))
     return Sequences(rows.reshape(-1, 1), np.full(count, steps), np.zeros(count, np.int64),
-                     np.full(count, split, "U10"), target.reshape(-1, 1) * np.float32(np.sqrt(2 * over)))
+                     np.full(count, split, "U10"), target.reshape(-1, 1))
 
 
 def integers(run: Path, profile: str, truth: Sequences) -> dict[str, float]:
