@@ -40,8 +40,9 @@ def model_files(tmp_path_factory) -> dict[str, Path]:
 
         folder.mkdir(parents=True, exist_ok=True)
         write_model(folder / "kws.tflite", Layer("gru", 8), frontend=LogMelSpec())
-        for cell, layer in networks.CELLS.items():
-            write_model(folder / f"{cell}.tflite", layer)
+        stacks = {name: (layer,) for name, layer in networks.CELLS.items()} | networks.STACKS
+        for name, layers in stacks.items():
+            write_model(folder / f"{name}.tflite", *layers)
             for profile in ("int8", "int16x8"):
-                write_model(folder / f"{cell}-{profile}.tflite", layer, profile=profile)
+                write_model(folder / f"{name}-{profile}.tflite", *layers, profile=profile)
     return {path.stem: path for path in folder.glob("*.tflite")}

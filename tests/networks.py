@@ -11,7 +11,20 @@ UNITS = 16
 CELLS = {f"{kind}_{form}".rstrip("_"): Layer(kind, UNITS, **fields)
          for kind, cell in blocks.CELLS.items() for form, fields in cell.variants.items()}
 """Every cell there is, in each of its forms: a new file in blocks/ adds its own."""
-NORMALIZED = {name for name, layer in CELLS.items()
+def crnn(units: int) -> tuple[Layer, ...]:
+    """One layer of each kind that keeps a ring, but for the Transformer; and a GRU."""
+    return (Layer("conv1d", units, "relu", kernel=5), Layer("depthwise", units, "relu", kernel=5),
+            Layer("gru", units, residual=True), Layer("attention_pool", units // 2, window=25))
+
+
+def transformer(units: int) -> tuple[Layer, ...]:
+    """A Transformer block over 25 frames."""
+    return (Layer("dense", units, "linear"), Layer("transformer", units, heads=4, window=25))
+
+
+STACKS = {"crnn": crnn(UNITS), "transformer": transformer(UNITS)}
+"""Networks whose states are rings of past frames."""
+NORMALIZED = {"transformer"} | {name for name, layer in CELLS.items()
               if "gamma" in blocks.CELLS[layer.kind].shapes(layer, 1)}
 """Those with a LayerNorm in them."""
 
