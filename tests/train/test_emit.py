@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from edgernn import bundle, graph
 from edgernn.errors import BackendError
-from edgernn.interpreter import open_runtime
 from edgernn.spec import LogMelSpec, ModelSpec
 from edgernn.step import StepModel
 from edgernn.train.architecture import Layer
@@ -22,7 +21,7 @@ from edgernn.train.network import Network
 from edgernn.train.profile import PROFILES, get_profile
 from edgernn.train.reference import FloatModel
 from edgernn.train.stepper import drive
-from tests import networks
+from tests import networks, oracle
 
 SHAPES = {
     **{name: (layer,) for name, layer in networks.CELLS.items()},
@@ -67,19 +66,8 @@ def test_ten_thousand_steps_without_reset_are_equal_to_tflm_in_every_byte(name, 
     pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 alone")
     network, data, pairs = build(name, profile)
     model = EmulatedModel(data, pairs, network.architecture.frontend)
-    tflm = open_runtime("tflm", data, model.graph)
     x = inputs(model.graph.tensor("x"), 10_000)
-    states = model.initial(1)
-    fed = list(states.values())
-    differing = 0
-    for row in x:
-        codes = model._emulator.run({"x": row[None], **states})
-        states = {pair.input: codes[pair.output] for pair in pairs}
-        scores, *fed = tflm.invoke([row[None], *fed])
-        differing += np.count_nonzero(scores != codes["scores"])
-        differing += sum(np.count_nonzero(a != b)
-                         for a, b in zip(fed, states.values(), strict=True))
-    assert differing == 0
+    assert oracle.differing(data, model, pairs, {"x": x}) == 0
 
 
 @pytest.mark.slow
