@@ -6,7 +6,7 @@ average: a GRU of 32 units learns the exponential moving average of white noise 
 over 200 steps, and is tested on sequences of 100 and 1000 steps; root mean square error, and
 the target's own spread.  vowels: accuracy on JapaneseVowels, GRU and SimpleRNN of 8
 units, small so that int8 costs something.  engines: FD001 of C-MAPSS, cycles.  One JSON line
-per model: float, then the profile's integers before and after `edgernn finetune`.
+per model: float, then int8 before and after `edgernn finetune`, and int8x16 as it is.
 """
 
 import argparse
@@ -72,7 +72,8 @@ def compare(name: str, run: Path, tuned: Path, truths: dict[str, Sequences], tun
     for part, truth in truths.items():
         found = {"float": integers(run, "float", truth),
                  "before": integers(run, tuning.profile, truth),
-                 "after": integers(tuned, tuning.profile, truth)}
+                 "after": integers(tuned, tuning.profile, truth),
+                 "int8x16": integers(run, "int8x16", truth)}
         line = {"set": name, "measured": part, "profile": tuning.profile,
                 "metric": said["metric"]}
         if truth.targets is not None:
