@@ -72,7 +72,7 @@ def _array(rng: np.random.Generator, name: str, shape: tuple[int, ...], units: i
 
 def architecture(
     *layers: Layer, features: int = 10, labels: int = 4, frontend: FrontendSpec | None = None,
-    head: str = "softmax", task: str = "classify",
+    head: str = "softmax", task: str = "classify", names: tuple[str, ...] = (),
 ) -> Architecture:
     """The given layers, and a head over `labels` on top."""
     if frontend is None:
@@ -81,7 +81,7 @@ def architecture(
         features = frontend.mels
     if isinstance(frontend, TokenSpec):
         features = frontend.ngrams
-    return Architecture(features, tuple(f"label{i}" for i in range(labels)), frontend,
+    return Architecture(features, names or tuple(f"label{i}" for i in range(labels)), frontend,
                         (*layers, Layer("dense", labels, head)), task=task)
 
 
