@@ -28,7 +28,7 @@ SETS = ("JapaneseVowels", "spoken digits", "wake words", "Korean reviews, charac
 
 
 def lengths(data: Path) -> dict[str, np.ndarray]:
-    """Frames of each training sequence, by set."""
+    """Frames of each sequence, by set; of JapaneseVowels those of its training split."""
     found = {}
     vowels = data / "tsc" / "JapaneseVowels_TRAIN.ts"
     if vowels.exists():

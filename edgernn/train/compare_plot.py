@@ -99,6 +99,7 @@ def _panel(panel: Any, lines: list[dict[str, Any]], cells: list[str], cost: str)
 
 def _label(panel: Any, lines: list[dict[str, Any]], cells: list[str], cost: str) -> None:
     """Name the points: those of the front first and in full, the others by their units."""
+    from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox
 
     renderer = panel.figure.canvas.get_renderer()
@@ -111,7 +112,7 @@ def _label(panel: Any, lines: list[dict[str, Any]], cells: list[str], cost: str)
             f"{line['cell']} {line['units']}" if on else str(line["units"]),
             (line[cost], line["integer"]["carry"]), xytext=(0, 0), textcoords="offset points",
             fontsize=8.5 if on else 7.5, color="black" if on else f"C{cells.index(line['cell'])}",
-            zorder=4)
+            zorder=4, path_effects=[withStroke(linewidth=2.5, foreground="white")])
         for dx, dy in PLACES:
             text.set_position((dx, dy))
             across, up = ((d > 0) - (d < 0) for d in (dx, dy))
