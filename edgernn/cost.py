@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgernn.errors import BackendError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
+from edgernn.frontend.tokens import Tokens
 from edgernn.interpreter import available
 from edgernn.spec import LogMelSpec, PartsSpec, TokenSpec
 from edgernn.step import StepModel
@@ -102,8 +103,7 @@ def step_cost(model: StepModel, steps: int) -> dict[str, Any]:
 
     In turns, so that a clock frequency that drifts does the same to both.
     """
-    rng = np.random.default_rng(0)
-    features = rng.normal(0, 1, (64, model.width)).astype(np.float32)
+    features = frames(model)
     stream = model.fork()
     inputs = [np.full(model.graph.tensors[i].shape, model.graph.tensors[i].qtype.zero_point,
                       model.graph.tensors[i].dtype) for i in model.graph.inputs]
@@ -120,6 +120,33 @@ def step_cost(model: StepModel, steps: int) -> dict[str, Any]:
             ours[i], theirs[i] = middle - begin, end - middle
     return {"step_us": _microseconds(ours), "calls_us": _microseconds(theirs),
             "ratio": round(float(np.median(ours) / np.median(theirs)), 3), "steps": steps}
+
+
+def frames(model: StepModel) -> NDArray[Any]:
+    """64 frames to step over: noise in real units, or tokens that the model knows."""
+    rng = np.random.default_rng(0)
+    spec = model.spec.frontend
+    if isinstance(spec, TokenSpec):
+        return rng.integers(1, Tokens(spec).vocabulary, (64, model.width), dtype=np.int32)
+    return rng.normal(0, 1, (64, model.width)).astype(np.float32)
+
+
+def step_times(models: Sequence[StepModel], rounds: int = 20, steps: int = 100) -> list[float]:
+    """Median time of `step` of each model, microseconds, features to scores.
+
+    In turns of `steps`, so that a clock frequency that drifts does the same to all of them.
+    """
+    streams = [(model.fork(), list(frames(model))) for model in models]
+    took: list[list[float]] = [[] for _ in models]
+    for turn in range(-1, rounds):
+        for (stream, rows), own in zip(streams, took, strict=True):
+            for i in range(steps):
+                begin = time.perf_counter()
+                stream.step(rows[i % 64])
+                end = time.perf_counter()
+                if turn >= 0:  # the first turn warms caches up
+                    own.append(1e6 * (end - begin))
+    return [float(np.median(own)) for own in took]
 
 
 def times_real_time(model: StepModel, seconds: float) -> dict[str, float]:

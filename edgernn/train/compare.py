@@ -6,22 +6,25 @@ points run side by side and one that fails does not take the others along.
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgernn import bundle, files, graph
+from edgernn.errors import ConfigError, OutputError
+from edgernn.train.checkpoint import NO_MATTER
 from edgernn.train.config import TrainConfig
 from edgernn.train.measure import METRICS
 
-POINT = "point.json"
-"""What is known of a point, beside its run folder; it is written last."""
+GRID = "grid.json"
+"""What all points of a folder have in common."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,36 @@ class Point:
         return f"{self.cell}-{self.units}"
 
 
+@dataclass(frozen=True)
+class Material:
+    """What every point learns from, as `edgernn train` takes it."""
+
+    data: tuple[Path, ...]
+    noise: tuple[Path, ...] = ()
+    negative: tuple[Path, ...] = ()
+    hold_out: str = ""
+
+    def arguments(self) -> list[str]:
+        """Of `edgernn train`."""
+        flags = [str(path) for path in self.data]
+        for name, paths in (("--noise", self.noise), ("--negative", self.negative)):
+            flags += [part for path in paths for part in (name, str(path))]
+        return flags + (["--hold-out", self.hold_out] if self.hold_out else [])
+
+
 def macs(path: Path) -> int:
-    """Multiplications with weights in one step of a model, its parts not counted."""
+    """Multiplications of matmuls and convolutions in one step of a model of one part."""
     found = graph.read(bundle.read(path).flatbuffer)
-    weights = {"FULLY_CONNECTED": 1, "DEPTHWISE_CONV_2D": 1}
-    return sum(int(np.prod(found.tensors[op.inputs[weights[op.name]]].shape))
-               for op in found.ops if op.name in weights)
+
+    def count(op: graph.Op) -> int:
+        x, w = (found.tensors[i].shape for i in op.inputs[:2])
+        y = found.tensors[op.outputs[0]].shape
+        if op.name == "DEPTHWISE_CONV_2D":
+            return prod(w)
+        return prod(y) * x[-1] if op.name == "BATCH_MATMUL" else prod(y) * w[-1]
+
+    counted = ("FULLY_CONNECTED", "BATCH_MATMUL", "DEPTHWISE_CONV_2D")
+    return sum(count(op) for op in found.ops if op.name in counted)
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
@@ -58,51 +85,6 @@ def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
     points = list(zip(costs, gains, strict=True))
     return [not any((c <= cost and g >= gain and (c, g) != (cost, gain)) for c, g in points)
             for cost, gain in points]
-
-
-def compare(
-    data: Path, out: Path, points: Sequence[Point], config: TrainConfig, profile: str,
-    jobs: int, tell: Callable[[Point, dict[str, Any]], None],
-) -> list[dict[str, Any]]:
-    """Train, quantize and measure every point that is not there yet.
-
-    Parameters
-    ----------
-    data : Path
-        A data set, as `edgernn train` takes it.
-    out : Path
-        Folder of the grid; points that are complete in it are not trained again.
-    points : sequence of Point
-    config : TrainConfig
-        Of all points, but for their cell and units.
-    profile : str
-        int8, int8x16 or int16x8.
-    jobs : int
-        Points at a time, each on one core.
-    tell : callable
-        Told of each point as it is done, with its line.
-
-    Returns
-    -------
-    list of dict
-        One line per point, in the order of `points`: accuracies, costs, `pareto` (a dict by
-        cost), or `error`.
-
-    Raises
-    ------
-    OutputError
-        If `out` cannot be written.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    files.write(out / "config.yaml", config.to_yaml().encode())
-    lines: dict[Point, dict[str, Any]] = {}
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(_point, data, out, point, profile): point for point in points}
-        for done in as_completed(waiting):
-            point = waiting[done]
-            lines[point] = done.result()
-            tell(point, lines[point])
-    return mark([lines[point] for point in points], METRICS[config.task].higher_is_better)
 
 
 COSTS = {"bytes": "size, bytes", "macs": "multiplications per step", "state_bytes":
@@ -121,42 +103,186 @@ def mark(lines: list[dict[str, Any]], higher: bool = True) -> list[dict[str, Any
     return lines
 
 
-def _point(data: Path, out: Path, point: Point, profile: str) -> dict[str, Any]:
+def refuse(config: TrainConfig) -> None:
+    """Fail before the work where cells and widths would not say what a model is.
+
+    Raises
+    ------
+    ConfigError
+        If the settings have a stack of layers, or ask for a model of several parts.
+    """
+    if config.stack:
+        raise ConfigError("the settings have a stack, which says the layers of every point, so "
+                          "--cells and --hidden would change nothing. Remove `stack`")
+    if config.task == "transduce" or config.bidirectional:
+        what = "task transduce" if config.task == "transduce" else "bidirectional"
+        raise ConfigError(f"the settings say {what}, a model of several steps that run at "
+                          "different times; compare needs one step a frame. Train and quantize "
+                          "those one by one: edgernn train")
+
+
+def compare(
+    material: Material, out: Path, points: Sequence[Point], config: TrainConfig, profile: str,
+    jobs: int, tell: Callable[[Point, dict[str, Any]], None],
+) -> list[dict[str, Any]]:
+    """Train, quantize and measure every point that is not there yet.
+
+    Parameters
+    ----------
+    material : Material
+    out : Path
+        Folder of the grid: a folder per point with its run, and a .tflite and a .json for
+        each profile it was quantized with.  What is there is not made again.
+    points : sequence of Point
+    config : TrainConfig
+        Of all points, but for their cell and units.
+    profile : str
+        int8, int8x16 or int16x8.
+    jobs : int
+        Points at a time, each on one core.
+    tell : callable
+        Told of each point as it is done, with its line.
+
+    Returns
+    -------
+    list of dict
+        One line per point, in the order of `points`: accuracies, costs, `pareto` (a dict by
+        cost), or `error`.
+
+    Raises
+    ------
+    ConfigError
+        See `refuse`.
+    OutputError
+        If `out` cannot be written, or holds something else.
+    """
+    refuse(config)
+    _claim(out, material, config)
+    lines: dict[Point, dict[str, Any]] = {}
+    workers = _Workers()
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(_point, workers, material, out, point, profile): point
+                   for point in points}
+        try:
+            for done in as_completed(waiting):
+                point = waiting[done]
+                lines[point] = done.result()
+                tell(point, lines[point])
+        except BaseException:
+            # Without this, leaving the pool would train all that is left first.
+            pool.shutdown(wait=False, cancel_futures=True)
+            workers.stop()
+            raise
+    return mark([lines[point] for point in points], METRICS[config.task].higher_is_better)
+
+
+def _claim(out: Path, material: Material, config: TrainConfig) -> None:
+    """Make `out` the folder of this grid, unless it is that of another: points of two
+    settings or data sets do not compare.
+    """
+    def plain(value: Any) -> Any:
+        return json.loads(json.dumps(value, default=str))
+
+    settings = {f"setting {name}": value for name, value in asdict(config).items()
+                if name not in (*NO_MATTER, "cell", "units")}
+    sources = {name: [path.resolve() for path in value] if isinstance(value, tuple) else value
+               for name, value in vars(material).items()}
+    now: dict[str, Any] = plain({**sources, **settings})
+    known = out / GRID
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not known.exists() and any(out.iterdir()):
+            raise OutputError(f"{out} is there and holds no grid (it has no {GRID}). Choose "
+                              "another --out")
+        was = json.loads(known.read_text(encoding="utf-8")) if known.exists() else now
+    except (OSError, ValueError) as problem:
+        raise OutputError(f"{out} cannot be used: {problem}. Choose another --out") from problem
+    for name in {**was, **now}:
+        if was.get(name) != now.get(name):
+            raise OutputError(f"{out} holds a grid whose {name} was {was.get(name)}, and now it is "
+                              f"{now.get(name)}; their points do not compare. Choose another "
+                              f"--out, or delete it: rm -r {out}")
+    files.write(out / "config.yaml", config.to_yaml().encode())
+    files.write(known, (json.dumps(now, indent=1) + "\n").encode())
+
+
+def _point(workers: "_Workers", material: Material, out: Path, point: Point, profile: str
+           ) -> dict[str, Any]:
     """One point's line, from its folder or from training it."""
-    folder = out / f"{point.name}-{profile}"
-    known = folder / POINT
-    if known.exists():
-        line: dict[str, Any] = json.loads(known.read_text(encoding="utf-8"))
-        return line
-    base = {"cell": point.cell, "units": point.units, "profile": profile}
+    folder = out / point.name
+    known, model = folder / f"{profile}.json", folder / f"{profile}.tflite"
+    line: dict[str, Any] = {"cell": point.cell, "units": point.units, "profile": profile}
+    if known.exists() and model.exists():
+        return line | _read(known)
     folder.mkdir(parents=True, exist_ok=True)
-    model = folder / "model.tflite"
     run = folder / "run"
-    trained = [] if run.exists() else [_edgernn(
-        "train", data, "--config", out / "config.yaml", "--cell", point.cell, "--units",
-        point.units, "--out", run)]
-    for done in trained:
+    if not run.exists():
+        done = workers.run("train", *material.arguments(), "--config", out / "config.yaml",
+                           "--cell", point.cell, "--units", point.units, "--out", run)
         if done.returncode:
-            return base | {"error": _last(done.stderr)}
-    done = _edgernn("quantize", run, "--out", model, "--profile", profile)
+            return line | {"error": _reason(done)}
+    done = workers.run("quantize", run, "--out", model, "--profile", profile)
     if done.returncode:
-        return base | {"error": _last(done.stderr)}
+        return line | {"error": _reason(done)}
     report = json.loads(done.stdout)
-    line = base | {"metric": report["metric"], "float": report["float"],
-                   "integer": report[profile], "bytes": report["bytes"], "macs": macs(model),
-                   "state_bytes": report["state_bytes"], "model": str(model)}
-    files.write(known, (json.dumps(line) + "\n").encode())
-    return line
+    measured = {"metric": report["metric"], "split": report["split"],
+                "sequences": report["sequences"], "float": report["float"],
+                "integer": report[profile], "bytes": report["bytes"], "macs": macs(model),
+                "state_bytes": report["state_bytes"], "model": str(model)}
+    # Written last: a point with this file is complete.
+    files.write(known, (json.dumps(measured) + "\n").encode())
+    return line | measured
 
 
-def _edgernn(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    """Run a verb on one core."""
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
-                                  "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")}
-    return subprocess.run([sys.executable, "-m", "edgernn", *map(str, arguments)], text=True,
-                          capture_output=True, env={**os.environ, **one})
+def _read(known: Path) -> dict[str, Any]:
+    """What is known of a point, or why that cannot be read."""
+    try:
+        found: dict[str, Any] = json.loads(known.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        return {"error": f"{known} cannot be read ({problem}). Delete it, and it is made again"}
+    # The folder may have been moved since.
+    return found | {"model": str(known.with_suffix(".tflite"))}
 
 
-def _last(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("edgernn: ") if lines else "it ended without a word"
+@dataclass
+class _Workers:
+    """Processes of `edgernn`, each on one core, that can be stopped together."""
+
+    live: set[subprocess.Popen[str]] = field(default_factory=set)
+    stopping: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, *arguments: Any) -> "subprocess.CompletedProcess[str]":
+        """Wait for a verb."""
+        one = {name: "1" for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+                                      "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")}
+        with self.lock:
+            if self.stopping:
+                return subprocess.CompletedProcess(arguments, 1, "", "stopped")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "edgernn", *map(str, arguments)], text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={**os.environ, **one})
+            self.live.add(process)
+        try:
+            out, talk = process.communicate()
+        finally:
+            with self.lock:
+                self.live.discard(process)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, talk)
+
+    def stop(self) -> None:
+        """End all that run, and begin no more; trainings leave their checkpoints."""
+        with self.lock:
+            self.stopping = True
+            for process in self.live:
+                process.terminate()
+
+
+def _reason(done: "subprocess.CompletedProcess[str]") -> str:
+    """Why a verb failed, in a line."""
+    if done.returncode < 0:
+        return (f"{done.args[0]} was ended by {signal.Signals(-done.returncode).name}. If memory "
+                "ran out, fewer --jobs need less")
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1].removeprefix("edgernn: ") if lines else f"{done.args[0]} gave no reason"

@@ -1,13 +1,29 @@
 """A grid: its front, its points, and what happens to one that fails."""
 
 import json
+import os
+import subprocess
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn.train.compare import COSTS, Point, compare, macs, mark, pareto
+from edgernn.errors import ConfigError, OutputError
+from edgernn.train import compare_plot
+from edgernn.train.compare import (
+    COSTS,
+    Material,
+    Point,
+    _reason,
+    _Workers,
+    compare,
+    mark,
+    pareto,
+)
 from edgernn.train.config import make
 
 numbers = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=9)
@@ -40,6 +56,18 @@ def test_an_error_is_no_point_of_the_front():
     assert all(marked[1]["pareto"].values())
 
 
+def edgernn(*arguments):
+    """The command line, in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "edgernn", *arguments], text=True,
+                          capture_output=True, timeout=600)
+
+
+def test_on_the_front_lower_errors_are_better_where_the_metric_is_one():
+    lines = [{"integer": {"carry": error}, **dict.fromkeys(COSTS, cost)}
+             for cost, error in ((1, 9.0), (2, 5.0), (3, 7.0))]
+    assert [line["pareto"]["bytes"] for line in mark(lines, higher=False)] == [True, True, False]
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Thirty short sequences of two kinds."""
@@ -50,36 +78,174 @@ def data(tmp_path_factory):
     return path
 
 
+def test_a_stack_or_several_parts_are_refused_before_any_work(tmp_path):
+    stack = [{"kind": "gru", "units": 4}]
+    for config, word in ((make({"stack": stack}), "stack"), (make({"task": "transduce"}), "parts"),
+                         (make({"task": "label", "bidirectional": True}), "bidirectional")):
+        word = "transduce" if word == "parts" else word
+        with pytest.raises(ConfigError, match=word):
+            compare(Material((tmp_path,)), tmp_path / "out", [Point("gru", 4)], config, "int8", 1,
+                    lambda p, line: None)
+    assert not (tmp_path / "out").exists()
+
+
+def nothing(material, out, **settings):
+    """A grid of no points."""
+    return compare(material, out, [], make(settings), "int8", 1, lambda p, line: None)
+
+
+def test_points_of_other_settings_or_data_are_not_mixed_with_those_there(tmp_path):
+    material = Material((tmp_path / "a.npz",))
+    nothing(material, tmp_path / "grid", epochs=2)
+    nothing(material, tmp_path / "grid", epochs=2, checkpoint_epochs=5)  # changes no weight
+    with pytest.raises(OutputError, match="setting epochs was 2, and now it is 3"):
+        nothing(material, tmp_path / "grid", epochs=3)
+    with pytest.raises(OutputError, match="data was"):
+        nothing(Material((tmp_path / "b.npz",)), tmp_path / "grid", epochs=2)
+    with pytest.raises(OutputError, match="hold_out was"):
+        nothing(Material(material.data, hold_out="ann"), tmp_path / "grid", epochs=2)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "letters.txt").write_text("dear")
+    with pytest.raises(OutputError, match="holds no grid"):
+        nothing(Material((tmp_path,)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+def test_what_is_in_the_way_of_reading_a_point_is_said(tmp_path):
+    material, point = Material((tmp_path / "a.npz",)), Point("gru", 4)
+    nothing(material, tmp_path / "grid")
+    folder = tmp_path / "grid" / point.name
+    folder.mkdir()
+    (folder / "int8.json").write_text("{")
+    (folder / "int8.tflite").write_bytes(b"")
+    lines = compare(material, tmp_path / "grid", [point], make({}), "int8", 1,
+                    lambda p, line: None)
+    assert "int8.json cannot be read" in lines[0]["error"]
+
+
+def test_stopping_ends_what_runs_and_begins_no_more(tmp_path):
+    never = tmp_path / "never"
+    os.mkfifo(never)  # nobody writes into it
+    workers = _Workers()
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(
+        workers.run("stream", "--input", str(never))))
+    thread.start()
+    while not workers.live:
+        time.sleep(0.01)
+    workers.stop()
+    thread.join(60)
+    assert ended[0].returncode != 0
+    assert not workers.live
+    assert workers.run("--version").stderr == "stopped"
+
+
+def test_one_told_to_stop_in_the_middle_leaves_no_process_and_trains_no_more(tmp_path, monkeypatch):
+    """As Ctrl-C does, which comes where we wait for points."""
+    ran = []
+
+    def run(self, *arguments):
+        ran.append(arguments)
+        return subprocess.CompletedProcess(arguments, 1, "", "edgernn: no room")
+
+    monkeypatch.setattr(_Workers, "run", run)
+
+    def tell(point, line):
+        raise KeyboardInterrupt
+
+    points = [Point("gru", units) for units in range(1, 200)]
+    with pytest.raises(KeyboardInterrupt):
+        compare(Material((tmp_path,)), tmp_path / "grid", points, make({}), "int8", 1, tell)
+    assert len(ran) < len(points)
+
+
+def test_a_process_that_was_killed_is_named_with_its_signal():
+    done = subprocess.CompletedProcess(("train",), -9, "", "some warning")
+    assert "train was ended by SIGKILL" in _reason(done)
+    assert "--jobs" in _reason(done)
+
+
+coordinates = st.tuples(st.integers(1, 10**6), st.floats(0, 1))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(coordinates, min_size=1, max_size=14), st.booleans())
+def test_labels_never_lie_over_each_other_or_beyond_the_panel(points, higher):
+    pytest.importorskip("matplotlib", reason="the extra `train` is not installed")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    lines = mark([{"cell": "gru" if i % 2 else "simple_rnn", "units": 8 * i + 8, "bytes": cost,
+                   "macs": cost, "state_bytes": cost, "integer": {"carry": gain}}
+                  for i, (cost, gain) in enumerate(points)], higher)
+    figure = Figure(figsize=(4.3, 4.8))
+    FigureCanvasAgg(figure)
+    panel = figure.subplots()
+    compare_plot._panel(panel, lines, ["simple_rnn", "gru"], "bytes")
+    figure.draw_without_rendering()
+    compare_plot._label(panel, lines, ["simple_rnn", "gru"], "bytes")
+    boxes = [text.get_window_extent() for text in panel.texts]
+    edge = panel.get_window_extent()
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert edge.x0 <= box.x0 <= box.x1 <= edge.x1
+        assert edge.y0 <= box.y0 <= box.y1 <= edge.y1
+
+
 @pytest.mark.slow
 def test_a_grid_is_trained_once_and_drawn(data, tmp_path):
     pytest.importorskip("keras", reason="the extra `train` is not installed")
-    points = [Point("gru", 4), Point("simple_rnn", 6)]
-    config = make({"epochs": 2})
-    told = []
-    lines = compare(data, tmp_path, points, config, "int8", 2, lambda p, line: told.append(p))
-    assert set(told) == set(points)
-    assert [(line["cell"], line["units"]) for line in lines] == [("gru", 4), ("simple_rnn", 6)]
-    assert all(0 <= line["integer"]["carry"] <= 1 for line in lines)
-    assert lines[1]["macs"] == 3 * 6 + 6 * 6 + 6 * 2
-    assert macs(tmp_path / "gru-4-int8" / "model.tflite") == 3 * (3 * 4 + 4 * 4) + 4 * 2
-    before = (tmp_path / "gru-4-int8" / "model.tflite").stat().st_mtime_ns
-    again = compare(data, tmp_path, points, config, "int8", 1, lambda p, line: None)
-    assert again == lines
-    assert (tmp_path / "gru-4-int8" / "model.tflite").stat().st_mtime_ns == before
+    out = tmp_path / "grid"
+    arguments = ["compare", str(data), "--cells", "gru,rnn", "--hidden", "4,6", "--epochs", "2",
+                 "--profile", "int8", "--out", str(out)]
+    first = edgernn(*arguments)
+    assert first.returncode == 0, first.stderr
+    lines = [json.loads(line) for line in first.stdout.splitlines()]
+    assert [(line["cell"], line["units"]) for line in lines] == [
+        ("gru", 4), ("gru", 6), ("simple_rnn", 4), ("simple_rnn", 6)]
+    assert all(0 <= line[kind][mode] <= 1 for line in lines for kind in ("float", "integer")
+               for mode in ("reset", "carry"))
+    assert lines[0]["macs"] == 3 * (3 * 4 + 4 * 4) + 4 * 2
+    assert lines[3]["macs"] == 3 * 6 + 6 * 6 + 6 * 2
+    assert min(line["step_ratio"] for line in lines) == 1
+    assert any(line["pareto"]["bytes"] for line in lines)
+    assert (out / "compare.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (out / "compare.svg").read_bytes()
+    for word in ("simple_rnn", "Pareto front", "compare.png"):
+        assert word in first.stderr
 
-    from edgernn.train.compare_plot import draw
-
-    draw(lines, tmp_path / "compare.png", "a grid")
-    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+    weights = {path: path.stat().st_mtime_ns for path in out.glob("*/run/weights.npz")}
+    assert len(weights) == 4
+    again = edgernn(*arguments)
+    known = ("cell", "units", "integer", "bytes", "macs", "pareto")
+    assert [[json.loads(line)[key] for key in known] for line in again.stdout.splitlines()] == [
+        [line[key] for key in known] for line in lines]
+    other = edgernn(*arguments[:-3], "int16x8", *arguments[-2:])
+    assert other.returncode == 0, other.stderr
+    assert len(list(out.glob("*/int16x8.tflite"))) == 4
+    assert weights == {path: path.stat().st_mtime_ns for path in weights}
 
 
 @pytest.mark.slow
-def test_a_point_that_fails_does_not_stop_the_others(data, tmp_path):
+def test_a_point_that_fails_is_named_and_does_not_stop_the_others(data, tmp_path):
     pytest.importorskip("keras", reason="the extra `train` is not installed")
-    # A folder in the way of the second point's run, which is no run of ours.
-    (tmp_path / "gru-4-int8" / "run").mkdir(parents=True)
-    lines = compare(data, tmp_path, [Point("gru", 4), Point("gru", 3)], make({"epochs": 1}),
-                    "int8", 1, lambda p, line: None)
-    assert "edgernn train" in lines[0]["error"]
-    assert "error" not in lines[1]
-    json.dumps(lines)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("cell: simple_rnn\nactivation: relu\nepochs: 1\n")
+    done = edgernn("compare", str(data), "--cells", "gru,rnn", "--hidden", "3", "--config",
+                   str(recipe), "--out", str(tmp_path / "grid"))
+    assert done.returncode == 1
+    failed, good = (json.loads(line) for line in done.stdout.splitlines())
+    assert "which it does not have" in failed["error"]  # a GRU has no relu
+    assert all(good["pareto"].values())
+    assert "gru-3: " in done.stderr
+    assert "1 of 2 points failed" in done.stderr
+
+
+def test_cells_and_widths_that_are_none_are_refused_by_name(data):
+    for flags, words in ((["--cells", "gru,gur"], ["gur is no cell", "rnn", "min_gru"]),
+                         (["--hidden", "16,big"], ["16,big", "1 to 1024"])):
+        done = edgernn("compare", str(data), *flags)
+        assert done.returncode == 2
+        assert all(word in done.stderr for word in words)
