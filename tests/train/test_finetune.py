@@ -136,6 +136,18 @@ def test_a_run_gets_better_in_integers_and_can_be_quantized(tmp_path):
     assert json.loads((tmp_path / "tuned" / "finetune.json").read_text()) == said
 
 
+def test_epochs_are_never_chosen_by_test_data():
+    one = tuner(Layer("gru", 4))
+    found = sequences()
+    for kept, split in (("validation", "validation"), ("train", "train")):
+        marks = np.where(np.arange(len(found)) % 3 == 0, "test",
+                         np.where(np.arange(len(found)) % 3 == 1, kept, "train")).astype("U10")
+        judged = Tuner(one.architecture, one.arrays, dataclasses.replace(found, split=marks),
+                       one.tuning)
+        assert judged.split == split
+        assert set(judged.held_out.split) == {split}
+
+
 def test_the_same_seed_gives_the_same_weights(tmp_path):
     run = write_run(tmp_path / "run", tuner(Layer("lstm", 6)))
     for name in ("a", "b"):
