@@ -30,8 +30,9 @@ def command(run: Path, out: Path, **settings: Any) -> None:
     """Fine-tune the trained RUN folder for one integer profile.
 
     Every frame goes through the integers that a device will compute; weights are moved so
-    that those answer better, and kept from the epoch that did best on validation data. One
-    JSON line on stdout: the metric before and after. Needs no TensorFlow.
+    that those answer better, and kept from the epoch that did best on validation data, or
+    on the training data of a run that has none. One JSON line on stdout: the metric there before
+    and after. Needs no TensorFlow.
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -71,7 +71,7 @@ class Epoch:
     loss: float
     """Mean over what was asked, of the integer step's scores."""
     reset: float
-    """The task's metric of the integer step on validation data; NaN without any."""
+    """The task's metric of the integer step on what epochs are judged by; see `Tuner.split`."""
     carry: float
 
 
@@ -151,7 +151,7 @@ def finetune(run: Path, out: Path, tuning: Tuning,
     -------
     dict
         finetune.json: the settings, and the integer metric before and after, as `reset` and
-        `carry`, on validation data, or test data where there is no validation.
+        `carry`, on validation data, or the training data where there is no validation.
 
     Raises
     ------
@@ -204,8 +204,9 @@ class Tuner:
         if not len(self._train):
             raise ConfigError("the run keeps no training sequence; some were needed to learn "
                               "from. Train again: edgernn train")
-        self.split = next((name for name in ("validation", "test") if name in sequences.split),
-                          "train")
+        # Never the test data: epochs are chosen by it, and its result would then be the best of
+        # many looks at what nobody should have looked at.
+        self.split = "validation" if "validation" in sequences.split else "train"
         """What `measured` is of."""
         self.held_out = sequences.of_split(self.split)
         self._calibration = [self._frontend.features(rows)

@@ -4,7 +4,8 @@ Reverse mode (Linnainmaa 1970), at the level of numpy rather than of `Ops`: a bl
 operation added later is differentiated without a rule of its own.  Four rules do:
 
 - an elementwise ufunc, by the complex step f'(x) = Im f(x + ih) / h, exact to float64's
-  rounding (Squire and Trapp 1998, doi 10.1137/S003614459631241X);
+  rounding (Squire and Trapp 1998, doi 10.1137/S003614459631241X), but for the few whose slope
+  is written down because training takes it millions of times;
 - matmul;
 - a function that only moves elements, by doing the same to their numbers;
 - sums, means and maxima over an axis.
@@ -181,12 +182,24 @@ def _elementwise(ufunc: np.ufunc, *inputs: Any) -> Any:
                         if isinstance(one, Node)])
 
 
-def _slope(ufunc: np.ufunc, inputs: Sequence[Any], index: int) -> Real:
+_KNOWN: dict[np.ufunc, Callable[[Sequence[Any], int], Any]] = {
+    np.add: lambda inputs, index: 1.0,
+    np.subtract: lambda inputs, index: (1.0, -1.0)[index],
+    np.multiply: lambda inputs, index: inputs[1 - index],
+    np.tanh: lambda inputs, index: 1.0 - np.tanh(inputs[0])**2,
+}
+"""Slope at operand `index`, of the ufuncs that cells are mostly made of.  Needs no complex
+division, and is the same to float64's rounding."""
+
+
+def _slope(ufunc: np.ufunc, inputs: Sequence[Any], index: int) -> Any:
     """Partial derivative of a ufunc, by the complex step.
 
     numpy orders complex numbers by their real parts first, so `maximum` picks as it does for
     reals; at an exact tie with a constant it takes the operand's side.
     """
+    if ufunc in _KNOWN:
+        return _KNOWN[ufunc](inputs, index)
     if ufunc is np.absolute:  # not analytic: |x + ih| is real
         return np.sign(np.asarray(inputs[0], np.float64))
     stepped = [np.asarray(one, np.float64) for one in inputs]
