@@ -135,7 +135,7 @@ def _part(archive: zipfile.ZipFile, name: str, digest: str, where: str) -> bytes
 
 
 def read(path: Path) -> Bundle:
-    """Read a model file; see `split` for what can be wrong with it."""
+    """Read a model file; see `parse` for what can be wrong with it."""
     try:
         data = path.read_bytes()
     except OSError as problem:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from edgernn.errors import BackendError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
-from edgernn.frontend.tokens import Tokens
 from edgernn.interpreter import available
 from edgernn.spec import LogMelSpec, PartsSpec, TokenSpec
 from edgernn.step import StepModel
@@ -127,7 +126,7 @@ def frames(model: StepModel) -> NDArray[Any]:
     rng = np.random.default_rng(0)
     spec = model.spec.frontend
     if isinstance(spec, TokenSpec):
-        return rng.integers(1, Tokens(spec).vocabulary, (64, model.width), dtype=np.int32)
+        return rng.integers(1, spec.numbers, (64, model.width), dtype=np.int32)
     return rng.normal(0, 1, (64, model.width)).astype(np.float32)
 
 

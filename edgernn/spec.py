@@ -50,6 +50,11 @@ class LogMelSpec:
     """Upper edge of the highest mel filter, hertz; at most half the sample rate."""
     kind: str = "logmel"
 
+    @property
+    def width(self) -> int:
+        """Features of a frame."""
+        return self.mels
+
 
 @dataclass(frozen=True)
 class StandardizeSpec:
@@ -65,12 +70,22 @@ class StandardizeSpec:
     """Rows per second; 0 when the data did not say."""
     kind: str = "standardize"
 
+    @property
+    def width(self) -> int:
+        """Features of a frame."""
+        return len(self.mean)
+
+
+PADDING, UNKNOWN, FIRST = 0, 1, 2
+"""Tokens that are none of the vocabulary's, and the first that is."""
+
 
 @dataclass(frozen=True)
 class TokenSpec:
     """Text frontend: tokens are numbers, and a frame is one of them or a few.
 
-    0 is padding, 1 a token that is not in the vocabulary, 2 and up are the vocabulary's.
+    0 is padding and is held, never stepped; 1 is what the vocabulary lacks; from 2 on they
+    are the vocabulary's.
     """
 
     vocabulary: tuple[str, ...]
@@ -82,6 +97,16 @@ class TokenSpec:
     buckets: int = 0
     """Numbers that runs of two or more units share by their CRC-32; one such table per n."""
     kind: str = "tokens"
+
+    @property
+    def width(self) -> int:
+        """Tokens of a frame."""
+        return self.ngrams
+
+    @property
+    def numbers(self) -> int:
+        """Numbers there are, 0 among them: rows of an embedding."""
+        return FIRST + len(self.vocabulary) + (self.ngrams - 1) * self.buckets
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from edgernn import bundle, graph
 from edgernn.encode import Encoder, encoder
 from edgernn.errors import BackendError, FeatureError, ModelError
-from edgernn.frontend import make_frontend
-from edgernn.frontend.tokens import Tokens
 from edgernn.graph import Graph, Tensor
 from edgernn.interpreter import Runtime, open_runtime
 from edgernn.quant import FeatureQuantizer, QType
@@ -50,10 +48,12 @@ class StepModel:
         self._quantize: Callable[[NDArray[Any]], Codes | None]
         self._tokens = 0
         if isinstance(spec.frontend, TokenSpec):
-            self._tokens = Tokens(spec.frontend).vocabulary
+            self._tokens = spec.frontend.numbers
             self._quantize = self._known
         else:
             self._quantize = FeatureQuantizer(x.qtype, self._width)
+        # Of frames that are codes as they come; tokens are always looked at first.
+        self._ready = None if self._tokens else self._dtype
         self._order = _Order(graph, spec)
         # Looked up at every step, so kept flat.
         self._x, self._at, self._carried = (self._order.x, self._order.scores,
@@ -142,8 +142,7 @@ class StepModel:
         if type(features) is not np.ndarray or features.shape != self._shape or (
                 features.dtype is not FLOAT32 and features.dtype is not self._dtype):
             features = self._frame(features)
-        codes = (features[None] if features.dtype is self._dtype and not self._tokens
-                 else self._quantize(features))
+        codes = features[None] if features.dtype is self._ready else self._quantize(features)
         if codes is None:
             raise _not_finite(features)
         return codes
@@ -304,28 +303,25 @@ def _check_widths(spec: ModelSpec, graph: Graph) -> None:
         if len(tensor.shape) != 2 or tensor.shape[0] != 1 or tensor.dtype not in dtypes:
             raise ModelError(f"the tensor {tensor.name!r} is {_type(tensor)}; "
                              f"{' or '.join(dtypes)} of shape [1, n] was needed. {bundle.REMEDY}")
-    features = make_frontend(spec.frontend).width
     # What a part gives are no scores of labels, but another part's input.
     inner = spec.task == PART or spec.parts
     labels = scores.shape[1] if inner else len(spec.labels)
     for what, found, needed in (("labels", scores.shape[1], labels),
-                                ("frontend features", x.shape[1], features)):
+                                ("frontend features", x.shape[1], spec.frontend.width)):
         if found != needed:
             raise ModelError(f"edgernn.json has {needed} {what}, but the model has {found}. "
                              f"{bundle.REMEDY}")
-
-
     if isinstance(spec.frontend, TokenSpec):
-        _check_table(Tokens(spec.frontend).vocabulary, graph, x)
+        _check_table(spec.frontend.numbers, graph, x)
 
 
-def _check_table(vocabulary: int, graph: Graph, x: Tensor) -> None:
+def _check_table(numbers: int, graph: Graph, x: Tensor) -> None:
     """Every token has a row, since an interpreter may read beyond the table."""
     for op in graph.ops:
         if x in (graph.tensors[i] for i in op.inputs):
             table = graph.tensors[op.inputs[0]]
-            if op.name != "GATHER" or table.shape[0] < vocabulary:
-                raise ModelError(f"edgernn.json has {vocabulary} tokens, but {op.name} looks them "
+            if op.name != "GATHER" or table.shape[0] < numbers:
+                raise ModelError(f"edgernn.json has {numbers} tokens, but {op.name} looks them "
                                  f"up in {table.name!r} of shape {table.shape}. {bundle.REMEDY}")
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from edgernn import bundle
-from edgernn.frontend.tokens import Tokens
 from edgernn.spec import DetectorSpec, FrontendSpec, ModelSpec, TokenSpec
 from edgernn.train.architecture import Architecture, Layer
 from edgernn.train.calibrate import calibrate
@@ -34,7 +33,7 @@ def rows(shape: Architecture) -> list:
     if not isinstance(shape.frontend, TokenSpec):
         return networks.sequences(shape.features)
     rng = np.random.default_rng(0)
-    last = Tokens(shape.frontend).vocabulary
+    last = shape.frontend.numbers
     return [rng.integers(1, last, (n, shape.features)).astype(np.int32) for n in (5, 20, 40)]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec, TokenSpec
+from edgernn.spec import FrontendSpec, StandardizeSpec
 from edgernn.train import blocks
 from edgernn.train.architecture import Architecture, Layer
 from edgernn.train.network import Network
@@ -77,10 +77,7 @@ def architecture(
     """The given layers, and a head over `labels` on top."""
     if frontend is None:
         frontend = StandardizeSpec(mean=(0.0,) * features, std=(1.0,) * features)
-    if isinstance(frontend, LogMelSpec):
-        features = frontend.mels
-    if isinstance(frontend, TokenSpec):
-        features = frontend.ngrams
+    features = frontend.width
     return Architecture(features, names or tuple(f"label{i}" for i in range(labels)), frontend,
                         (*layers, Layer("dense", labels, head)), task=task)
 

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import ConfigError
-from edgernn.spec import TokenSpec
+from edgernn.spec import FIRST, UNKNOWN, TokenSpec
 
-PADDING, UNKNOWN, FIRST = 0, 1, 2
-"""Token 0 is held, never stepped; 1 is what the vocabulary lacks; its own tokens follow."""
 UNITS = ("character", "word")
 
 
@@ -42,9 +40,7 @@ class Tokens:
                               f"and {spec.buckets} buckets; {' or '.join(UNITS)}, 1 or more, and "
                               "buckets where there are runs were needed. Train again")
         self.spec = spec
-        self.width = spec.ngrams
-        self.vocabulary = FIRST + len(spec.vocabulary) + (spec.ngrams - 1) * spec.buckets
-        """Numbers there are: rows of the embedding."""
+        self.width = spec.width
         self._numbers = {token: FIRST + i for i, token in enumerate(spec.vocabulary)}
         self._glue = " " if spec.unit == "word" else ""
         self.reset()

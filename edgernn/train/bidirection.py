@@ -147,7 +147,7 @@ def fit(config: TrainConfig, data: DataSet, out: Path, progress: Progress = lamb
     with making(out, overwrite) as place:
         folder = place.run
         material = prepare(config, data, negatives)
-        features = make_frontend(material.frontend).width
+        features = material.frontend.width
         whole = Architecture(
             features, material.labels, material.frontend,
             stack(models.layers(config, len(material.labels), features, material.vocabulary)),

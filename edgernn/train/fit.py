@@ -87,7 +87,7 @@ def _fit(
     config: TrainConfig, material: Material, place: Unfinished, progress: Progress,
     overwrite: bool,
 ) -> dict[str, float]:
-    features = make_frontend(material.frontend).width
+    features = material.frontend.width
     stack = models.layers(config, len(material.labels), features, material.vocabulary)
     architecture = Architecture(features, material.labels, material.frontend, stack,
                                 _detector(config, material.labels), config.task)

@@ -153,7 +153,7 @@ def _text(config: TrainConfig, data: TextSet, split: NDArray[np.str_]) -> Materi
     every = every.where(lengths > 0)
     mix = Mix.of(config.mix, data.sources, np.flatnonzero((split == "train") & (lengths > 0)))
     return Material(labels, spec, RowTeacher(config, frontend, every.of_split("train"), mix),
-                    every.where(every.split != "train"), frontend.vocabulary)
+                    every.where(every.split != "train"), spec.numbers)
 
 
 END = "end"

@@ -29,7 +29,7 @@ def test_every_number_has_a_row_and_none_is_padding(text):
     rows = Tokens(SPEC).whole(text)
     assert rows.shape == (len(text), 3)
     assert rows.dtype == np.int32
-    assert ((rows >= 1) & (rows < Tokens(SPEC).vocabulary)).all()
+    assert ((rows >= 1) & (rows < SPEC.numbers)).all()
 
 
 def test_runs_are_numbered_as_the_docstring_says():

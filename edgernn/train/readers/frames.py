@@ -51,7 +51,7 @@ def read(path: Path, frontend: Standardize | Tokens, mask: float | None = None) 
         If it cannot be read, holds recordings, is of another width, or has no frame left.
     """
     found = _read(path, frontend)
-    tokens = frontend.vocabulary if isinstance(frontend, Tokens) else 0
+    tokens = frontend.spec.numbers if isinstance(frontend, Tokens) else 0
     kept = []
     for i, sequence in enumerate(found.sequences):
         if sequence.ndim != 2 or sequence.shape[1] != frontend.width or \
