@@ -147,7 +147,7 @@ def open_runtime(backend: str, flatbuffer: bytes, graph: Graph) -> Runtime:
         One of `BACKENDS`.  `auto` is the fastest interpreter that is installed; never the
         emulator, which would be a hundred times slower without saying so.
     flatbuffer : bytes
-        What `graph` was read from: an interpreter trusts its file, `edgernn.graph` does not.
+        What `graph` was read from: an interpreter trusts its file, `edgernn.tflite` does not.
     graph : Graph
 
     Raises

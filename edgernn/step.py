@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn import bundle, graph
+from edgernn import bundle, tflite
 from edgernn.encode import Encoder, encoder
 from edgernn.errors import BackendError, FeatureError, ModelError
 from edgernn.graph import Graph, Tensor
@@ -86,7 +86,7 @@ class StepModel:
     @classmethod
     def load(cls, parts: bundle.Bundle, backend: str = "auto") -> "StepModel":
         """The main part of a file that was read, or one of its others; see `open`."""
-        step_graph = graph.read(parts.flatbuffer)
+        step_graph = tflite.read(parts.flatbuffer)
         check(parts.spec, step_graph)
         model = cls(parts.spec, step_graph,
                     open_runtime(backend, parts.flatbuffer, step_graph))

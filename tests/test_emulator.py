@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn import graph
+from edgernn import graph, tflite
 from edgernn.emulator import Emulator
 from edgernn.errors import ModelError
 from edgernn.quant import QType
@@ -50,7 +50,7 @@ def differing(data, *inputs):
         interpreter.set_input(value, i)
     interpreter.invoke()
     named = {chr(97 + i): value for i, value in enumerate(inputs)}
-    found = Emulator(graph.read(data)).run(named)["y"]
+    found = Emulator(tflite.read(data)).run(named)["y"]
     expected = interpreter.get_output(0)
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
@@ -186,7 +186,7 @@ def test_streams_in_one_batch_equal_each_alone():
     weights = np.random.default_rng(0).integers(-127, 128, (5, 7)).astype(np.int8)
     data = model("FULLY_CONNECTED", [q8(0.05)], q8(0.1), [7], 5,
                  [("w", weights, (0.01,)), ("bias", np.zeros(5, np.int32), (0.0005,))])
-    emulator = Emulator(graph.read(data))
+    emulator = Emulator(tflite.read(data))
     batch = np.random.default_rng(1).integers(-128, 128, (9, 7)).astype(np.int8)
     together = emulator.run({"a": batch})["y"]
     for row, codes in zip(together, batch, strict=True):
@@ -195,7 +195,7 @@ def test_streams_in_one_batch_equal_each_alone():
 
 def test_an_unknown_op_is_named():
     data = bytearray(model("TANH", [q8(0.05)], q8(1 / 128), [4]))
-    read = graph.read(bytes(data))
+    read = tflite.read(bytes(data))
     strange = graph.Op("HARD_SWISH", 1, read.ops[0].inputs, read.ops[0].outputs, {})
     with pytest.raises(ModelError, match="HARD_SWISH"):
         Emulator(graph.Graph(read.tensors, (strange,), read.inputs, read.outputs))
@@ -257,5 +257,5 @@ def test_a_ring_is_pushed_as_tflm_pushes_it(dtype, inner):
     ring, row = (rng.integers(-128, 128, (1, n, *inner)).astype(dtype) for n in (3, 1))
     data = writer.finish([a, b], [y])
     assert differing(data, ring, row) == 0
-    found = Emulator(graph.read(data)).run({"a": ring, "b": row})["y"]
+    found = Emulator(tflite.read(data)).run({"a": ring, "b": row})["y"]
     np.testing.assert_array_equal(found, np.concatenate([ring[:, 1:], row], axis=1))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn import graph
+from edgernn import tflite
 from edgernn.emulator import Emulator
 from edgernn.errors import ModelError
 from edgernn.quant import QType
@@ -162,7 +162,7 @@ def test_matrices_of_many_streams_equal_each_alone():
     rng = np.random.default_rng(0)
     data, _, _ = product(rng, "int8", (2,), 3, 8, 5, True)
     a, b = (rng.integers(-128, 128, (9, 2, n, 8)).astype(np.int8) for n in (3, 5))
-    emulator = Emulator(graph.read(data))
+    emulator = Emulator(tflite.read(data))
     together = emulator.run({"a": a, "b": b})["y"]
     for i, row in enumerate(together):
         np.testing.assert_array_equal(
@@ -192,7 +192,7 @@ SLICE = [np.array(c, np.int32) for c in ((0, 1, 0), (1, 3, 4), (1, 1, 1))]
 def test_operands_that_do_not_fit_are_refused(op, sources, y, constants, options):
     data = model(op, [(shape, Q) for shape in sources], (y, Q), constants, **options)
     with pytest.raises(ModelError, match=op):
-        graph.read(data)
+        tflite.read(data)
 
 
 @pytest.mark.parametrize("damage", [
@@ -210,7 +210,7 @@ def test_a_depthwise_filter_that_does_not_fit_is_refused(damage):
     writer.op("DEPTHWISE_CONV_2D", [a, w, bias], [y])
     data = writer.finish([a], [y])
     if not damage:
-        graph.read(data)
+        tflite.read(data)
     else:
         with pytest.raises(ModelError):
-            graph.read(data)
+            tflite.read(data)

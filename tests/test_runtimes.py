@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgernn import bundle, graph, interpreter
+from edgernn import bundle, interpreter, tflite
 from edgernn.divergence import compare
 from tests import networks
 
@@ -28,7 +28,7 @@ def test_a_runtime_is_as_close_to_the_emulator_as_is_said(model_files, backend, 
         pytest.skip("its RSQRT knows no int16")
     name = cell if profile == "int8x16" else f"{cell}-{profile}"
     whole = bundle.read(model_files[name])
-    read = graph.read(whole.flatbuffer)
+    read = tflite.read(whole.flatbuffer)
     runtime = interpreter.open_runtime(backend, whole.flatbuffer, read)
     found = compare(read, whole.spec.states, runtime, frames(read, 400))
     if backend == "tflm":

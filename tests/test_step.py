@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn import bundle, graph, interpreter, step
+from edgernn import bundle, interpreter, step, tflite
 from edgernn.errors import BackendError, FeatureError, ModelError
 from edgernn.step import StepModel
 from tests import networks
@@ -217,7 +217,7 @@ def test_parts_that_do_not_fit_are_refused(model_files, tmp_path):
 
 def test_a_state_pair_of_unequal_scale_is_refused(model_files):
     whole = bundle.read(model_files["lstm"])
-    read = graph.read(whole.flatbuffer)
+    read = tflite.read(whole.flatbuffer)
     pair = whole.spec.states[1]
     tensors = tuple(dataclasses.replace(t, scales=(t.scales[0] * 1.04,))
                     if t.name == pair.output else t for t in read.tensors)

@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from edgernn import bundle, graph, interpreter
+from edgernn import bundle, interpreter, tflite
 from edgernn.divergence import compare
 from edgernn.errors import BackendError
 
@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
     print("|---|---|---|---|---|")
     for path in sorted(folder.glob("*.tflite")):
         whole = bundle.read(path)
-        read = graph.read(whole.flatbuffer)
+        read = tflite.read(whole.flatbuffer)
         x = read.tensor("x")
         walk = np.cumsum(np.random.default_rng(0).normal(0, 0.05, (STEPS, x.shape[1])), axis=0)
         codes = (np.sin(walk) * x.qtype.high).astype(x.dtype)

@@ -31,10 +31,10 @@ def command(model: Path | None, as_json: bool) -> None:
 
 def describe(path: Path) -> dict[str, Any]:
     """All that a model file says of itself, as plain JSON values."""
-    from edgernn import bundle, graph, step
+    from edgernn import bundle, step, tflite
 
     whole = bundle.read(path)
-    read = graph.read(whole.flatbuffer)
+    read = tflite.read(whole.flatbuffer)
     step.check(whole.spec, read)
     spec = dataclasses.asdict(whole.spec)
     constants = [t.data.nbytes for t in read.tensors if t.data is not None]
@@ -67,9 +67,9 @@ def _latency_ms(whole: Any) -> float | None:
 
 def _part(part: Any) -> dict[str, Any]:
     """What another part of the file is."""
-    from edgernn import graph, step
+    from edgernn import step, tflite
 
-    read = graph.read(part.flatbuffer)
+    read = tflite.read(part.flatbuffer)
     step.check(part.spec, read)
     return {
         "input": _tensor(read.tensor(part.spec.input)),

@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgernn import bundle, files, graph
+from edgernn import bundle, files, graph, tflite
 from edgernn.errors import ConfigError, OutputError
 from edgernn.train.checkpoint import NO_MATTER
 from edgernn.train.config import TrainConfig
@@ -59,7 +59,7 @@ class Material:
 
 def macs(path: Path) -> int:
     """Multiplications of matmuls and convolutions in one step of a model of one part."""
-    found = graph.read(bundle.read(path).flatbuffer)
+    found = tflite.read(bundle.read(path).flatbuffer)
 
     def count(op: graph.Op) -> int:
         x, w = (found.tensors[i].shape for i in op.inputs[:2])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn import graph
+from edgernn import tflite
 from edgernn.emulator import Emulator
 from edgernn.encode import encoder
 from edgernn.quant import dequantize
@@ -28,7 +28,7 @@ class EmulatedModel:
 
     def __init__(self, flatbuffer: bytes, pairs: tuple[StatePair, ...],
                  frontend: FrontendSpec) -> None:
-        self.graph = graph.read(flatbuffer)
+        self.graph = tflite.read(flatbuffer)
         self.encode = encoder(frontend, self.graph.tensor("x").qtype)
         self._emulator = Emulator(self.graph)
         self._pairs = pairs

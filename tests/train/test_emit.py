@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from edgernn import bundle, graph
+from edgernn import bundle, tflite
 from edgernn.errors import BackendError
 from edgernn.spec import LogMelSpec, ModelSpec
 from edgernn.step import StepModel
@@ -153,7 +153,7 @@ def test_a_model_may_end_in_probabilities_or_numbers(head, profile):
 @pytest.mark.parametrize("name", SHAPES)
 def test_both_ends_of_a_state_have_one_type(name, profile):
     _, data, pairs = build(name, profile)
-    step = graph.read(data)
+    step = tflite.read(data)
     for pair in pairs:
         before, after = step.tensor(pair.input), step.tensor(pair.output)
         assert (before.dtype, before.scales, before.zero_points, before.shape) == \
@@ -169,4 +169,4 @@ def test_a_log_mel_model_takes_its_codes_by_a_shift(profile, scale):
     network = networks.network(Layer("gru", 8), frontend=LogMelSpec())
     rows = networks.sequences(features=40)
     data, _ = emit(network, calibrate(network, rows), get_profile(profile))
-    assert graph.read(data).tensor("x").qtype.scale == scale
+    assert tflite.read(data).tensor("x").qtype.scale == scale

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn import bundle, graph
+from edgernn import bundle, tflite
 from edgernn.errors import ModelError
 from edgernn.train.architecture import Layer
 from tests.models import model_bytes
@@ -19,7 +19,7 @@ def test_tensors_and_ops_are_those_that_litert_sees():
     litert = pytest.importorskip("ai_edge_litert.interpreter")
     interpreter = litert.Interpreter(model_content=FLATBUFFER)
     interpreter.allocate_tensors()
-    read = graph.read(FLATBUFFER)
+    read = tflite.read(FLATBUFFER)
     for details in interpreter.get_input_details() + interpreter.get_output_details():
         tensor = read.tensor(details["name"])
         assert tensor.shape == tuple(details["shape"])
@@ -33,7 +33,7 @@ def test_tensors_and_ops_are_those_that_litert_sees():
 def test_weights_are_read_as_written():
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(FLATBUFFER))
-    read = graph.read(FLATBUFFER)
+    read = tflite.read(FLATBUFFER)
     for ours, theirs in zip(read.tensors, model.subgraphs[0].tensors, strict=True):
         data = model.buffers[theirs.buffer].data
         if data is None:
@@ -49,26 +49,26 @@ def test_no_flipped_bit_raises_anything_but_a_model_error():
             damaged = bytearray(FLATBUFFER)
             damaged[at] ^= 1 << bit
             with contextlib.suppress(ModelError):
-                graph.read(bytes(damaged))
+                tflite.read(bytes(damaged))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(FLATBUFFER) - 1))
 def test_no_truncation_raises_anything_but_a_model_error(length):
     with pytest.raises(ModelError):
-        graph.read(FLATBUFFER[:length])
+        tflite.read(FLATBUFFER[:length])
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_raise_anything_but_a_model_error(data):
     with pytest.raises(ModelError):
-        graph.read(b"\x20\x00\x00\x00TFL3" + data)
+        tflite.read(b"\x20\x00\x00\x00TFL3" + data)
 
 
 def test_a_tensor_that_is_not_there_is_named():
     with pytest.raises(ModelError, match="'nothing'"):
-        graph.read(FLATBUFFER).tensor("nothing")
+        tflite.read(FLATBUFFER).tensor("nothing")
 
 
 def test_a_graph_that_would_end_an_interpreter_is_refused():
@@ -79,12 +79,12 @@ def test_a_graph_that_would_end_an_interpreter_is_refused():
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(FLATBUFFER))
         main = model.subgraphs[0]
         codes = [code.builtinCode for code in model.operatorCodes]
-        ops = {graph.OPS[codes[op.opcodeIndex]]: op for op in main.operators}
+        ops = {tflite.OPS[codes[op.opcodeIndex]]: op for op in main.operators}
         damage(ops, main.tensors)
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")
         try:
-            graph.read(bytes(builder.Output()))
+            tflite.read(bytes(builder.Output()))
         except ModelError:
             return True
         return False

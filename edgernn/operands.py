@@ -1,0 +1,177 @@
+"""Whether an op's operands fit each other: numbers, types, shapes and scales.
+
+Of the ops that edgernn emits; interpreters abort the process on some that disagree.
+"""
+
+from math import prod
+
+import numpy as np
+
+from edgernn.graph import Graph, Op, Tensor
+
+BROADCAST_RANK = 4
+"""Of what slices, elementwise ops and softmaxes take in every interpreter."""
+MOST_JOINED = 10
+"""Inputs of a CONCATENATION; TFLM has room for no more."""
+LARGEST_TENSOR = 2**28
+"""Values; interpreters count bytes in 32 bits."""
+
+OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 2),
+            "LOGISTIC": (1, 1), "TANH": (1, 1), "SOFTMAX": (1, 1), "RSQRT": (1, 1),
+            "QUANTIZE": (1, 1), "CAST": (1, 1), "GATHER": (2, 2), "RESHAPE": (2, 2),
+            "BATCH_MATMUL": (2, 2), "CONCATENATION": (1, MOST_JOINED), "STRIDED_SLICE": (4, 4),
+            "DEPTHWISE_CONV_2D": (3, 3)}
+"""Fewest and most inputs of the ops that edgernn emits, which are those checked closely."""
+
+BIASES = {"int8": ("int32",), "int16": ("int64", "int32")}
+"""What may be added to a matmul of that type."""
+
+
+def check(graph: Graph, op: Op) -> None:
+    """An op of `OPERANDS` has operands that fit each other; others are not looked at.
+
+    Raises
+    ------
+    ValueError
+        With what does not fit.
+    """
+    if op.name not in OPERANDS:
+        return
+    fewest, most = OPERANDS[op.name]
+    if not fewest <= len(op.inputs) <= most or len(op.outputs) != 1 or -1 in op.inputs[:2]:
+        raise ValueError(f"{op.name} has inputs {op.inputs} and outputs {op.outputs}")
+    tensors = [graph.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
+    for tensor in tensors:
+        if not 0 < prod(tensor.shape) <= LARGEST_TENSOR:
+            raise ValueError(f"{op.name} has {tensor.name!r} of shape {tensor.shape}")
+    x, y = tensors[0], tensors[-1]
+    if op.name == "GATHER":
+        return _check_gather(x, tensors[1], y, op)
+    if op.name == "RESHAPE":
+        return _check_reshape(x, tensors[1], y)
+    if op.name == "STRIDED_SLICE":
+        return _check_slice(x, tensors[1:4], y, op)
+    if op.name == "CONCATENATION":
+        return _check_concatenation(tensors[:-1], y, op)
+    if op.name == "DEPTHWISE_CONV_2D":
+        for tensor in (x, y):
+            _check_scale(tensor, op)
+        return _check_depthwise(x, tensors[1], tensors[2], y, op)
+    values = [x, y] if op.name == "FULLY_CONNECTED" else tensors
+    if op.name not in ("QUANTIZE", "CAST") and len({t.dtype for t in values}) != 1:
+        raise ValueError(f"{op.name} mixes {', '.join(t.dtype for t in values)}")
+    if op.name != "CAST":
+        for tensor in values:
+            _check_scale(tensor, op)
+    if op.name == "FULLY_CONNECTED":
+        _check_matmul(x, tensors[1], tensors[2] if len(tensors) == 4 else None, y)
+    elif op.name == "BATCH_MATMUL":
+        _check_batch_matmul(x, tensors[1], y, op)
+    elif any(len(t.shape) > BROADCAST_RANK for t in tensors):
+        raise ValueError(f"{op.name} makes {y.name!r} of shape {y.shape}; at most "
+                         f"{BROADCAST_RANK} dimensions are possible")
+    elif np.broadcast_shapes(*(t.shape for t in tensors[:-1])) != y.shape:
+        raise ValueError(f"{op.name} makes {y.name!r} of shape {y.shape} from "
+                         f"{', '.join(str(t.shape) for t in tensors[:-1])}")
+
+
+def _check_scale(tensor: Tensor, op: Op) -> None:
+    """An int8 or int16 has one scale, and a zero point among its values."""
+    if tensor.dtype not in BIASES:
+        return
+    low, high = (-128, 127) if tensor.dtype == "int8" else (0, 0)
+    if len(tensor.scales) != 1 or not low <= tensor.zero_points[0] <= high:
+        raise ValueError(f"{op.name} has {tensor.name!r} of {tensor.dtype} with scales "
+                         f"{tensor.scales[:3]} and zero points {tensor.zero_points[:3]}")
+
+
+def _check_batch_matmul(a: Tensor, b: Tensor, y: Tensor, op: Op) -> None:
+    """Matrices, computed or given: (1, m, k) by (1, k, n), or so many heads of them."""
+    right = (*b.shape[:-2], *b.shape[:-3:-1]) if op.options["adj_y"] else b.shape
+    if op.options["adj_x"] or len(a.shape) not in (3, 4) or (
+            right[:-1] != (*a.shape[:-2], a.shape[-1]) or y.shape != (*a.shape[:-1], right[-1])):
+        raise ValueError(f"BATCH_MATMUL makes {y.name!r} of shape {y.shape} from {a.name!r} of "
+                         f"shape {a.shape} and {b.name!r} of shape {b.shape}, {dict(op.options)}")
+
+
+def _one_type(*tensors: Tensor) -> bool:
+    """Whether all have one type, so that their integers mean the same."""
+    return len({(t.dtype, t.scales, t.zero_points) for t in tensors}) == 1
+
+
+def _check_concatenation(parts: list[Tensor], y: Tensor, op: Op) -> None:
+    """Parts of one type, and of one shape but for the axis on which they are joined."""
+    rank = len(y.shape)
+    axis = op.options["axis"] + (rank if op.options["axis"] < 0 else 0)
+    good = 0 < axis < rank and op.options["activation"] == "NONE" and _one_type(*parts, y) and all(
+        len(part.shape) == rank for part in parts)
+    if not good or any((*part.shape[:axis], *part.shape[axis + 1:])
+                       != (*y.shape[:axis], *y.shape[axis + 1:]) for part in parts) or (
+            sum(part.shape[axis] for part in parts) != y.shape[axis]):
+        raise ValueError(f"CONCATENATION makes {y.name!r} of shape {y.shape} from "
+                         f"{', '.join(str(part.shape) for part in parts)}, {dict(op.options)}")
+
+
+def _check_slice(x: Tensor, bounds: list[Tensor], y: Tensor, op: Op) -> None:
+    """Begin, end and step of every dimension are constants within it; no mask is used."""
+    given = [tuple(int(n) for n in b.data) for b in bounds
+             if b.data is not None and b.shape == (len(x.shape),) and b.dtype == "int32"]
+    good = len(given) == 3 and not any(op.options.values()) and _one_type(x, y) and (
+        len(x.shape) <= BROADCAST_RANK) and all(
+        0 <= begin < end <= n and step > 0
+        for begin, end, step, n in zip(*given, x.shape, strict=True))
+    if not good or y.shape != tuple(len(range(*one)) for one in zip(*given, strict=True)):
+        raise ValueError(f"STRIDED_SLICE makes {y.name!r} of shape {y.shape} from {x.name!r} of "
+                         f"shape {x.shape}: {given}, {dict(op.options)}")
+
+
+def _check_depthwise(x: Tensor, weights: Tensor, bias: Tensor, y: Tensor, op: Op) -> None:
+    """A column of frames under a column of weights, each channel by itself, to one frame."""
+    options = dict(op.options)
+    plain = {"padding": (1,), "stride_w": (1,), "stride_h": (1,), "depth_multiplier": (1,),
+             "activation": ("NONE", "RELU"), "dilation_w": (0, 1), "dilation_h": (0, 1)}
+    if len(x.shape) != 4 or x.shape[0] != 1 or x.shape[2] != 1 or weights.shape != x.shape or (
+            y.shape != (1, 1, 1, x.shape[3]) or bias.shape != (x.shape[3],)
+            or any(options[key] not in allowed for key, allowed in plain.items())):
+        raise ValueError(f"DEPTHWISE_CONV_2D makes {y.name!r} of shape {y.shape} from {x.name!r} "
+                         f"of shape {x.shape} and weights of shape {weights.shape}, {options}")
+    if weights.dtype != "int8" or len(weights.scales) not in (1, x.shape[3]) or (
+            weights.axis != 3 and len(weights.scales) > 1) or any(weights.zero_points) or (
+            weights.data is None or bias.data is None
+            or bias.dtype != {"int8": "int32", "int16": "int64"}.get(x.dtype)):
+        raise ValueError(f"{weights.name!r} is {weights.dtype} with {len(weights.scales)} scales "
+                         f"and {bias.name!r} is {bias.dtype} beside {x.dtype}")
+
+
+def _check_gather(table: Tensor, ids: Tensor, y: Tensor, op: Op) -> None:
+    """Rows of a constant table; which row is asked for is checked where tokens come in."""
+    if table.data is None or len(table.shape) != 2 or ids.dtype != "int32" or any(
+            op.options.values()) or y.shape != (*ids.shape, table.shape[1]) or (
+            not _one_type(table, y)):
+        raise ValueError(f"GATHER makes {y.name!r} of shape {y.shape} from the table "
+                         f"{table.name!r} of shape {table.shape} and {ids.dtype} {ids.shape}")
+
+
+def _check_reshape(x: Tensor, shape: Tensor, y: Tensor) -> None:
+    """The shape asked for is the shape made, of as many values, of one type."""
+    if shape.data is None or shape.dtype != "int32" or tuple(shape.data) != y.shape or (
+            prod(x.shape) != prod(y.shape)) or not _one_type(x, y):
+        raise ValueError(f"RESHAPE makes {y.name!r} of shape {y.shape} from {x.name!r} of shape "
+                         f"{x.shape}")
+
+
+def _check_matmul(x: Tensor, weights: Tensor, bias: Tensor | None, y: Tensor) -> None:
+    """Sizes of a FULLY_CONNECTED multiply out, and its bias is as wide as its sums."""
+    if len(weights.shape) != 2:
+        raise ValueError(f"{weights.name!r} has shape {weights.shape}, not (outputs, inputs)")
+    outputs, inputs = weights.shape
+    rows, rest = divmod(prod(x.shape), inputs)
+    if rest or prod(y.shape) != rows * outputs or (bias and prod(bias.shape) != outputs):
+        raise ValueError(f"a matmul with {weights.name!r} of shape {weights.shape} goes from "
+                         f"{x.shape} to {y.shape}, bias {bias.shape if bias else 'absent'}")
+    if x.dtype not in BIASES:
+        return
+    if weights.dtype != "int8" or not weights.scales or (weights.axis and len(weights.scales) > 1):
+        raise ValueError(f"{weights.name!r} is {weights.dtype} with {len(weights.scales)} scales")
+    if bias and bias.dtype not in BIASES[x.dtype]:
+        raise ValueError(f"{bias.name!r} is {bias.dtype} beside {x.dtype}")
