@@ -13,7 +13,8 @@ from edgernn.errors import FeatureError, ModelError
 from edgernn.interpreter import available
 from edgernn.spec import LogMelSpec, TokenSpec
 from edgernn.step import StepModel
-from edgernn.train import bidirection, transducer
+from edgernn.train import bidirection
+from edgernn.train import parts as parts_of
 from edgernn.train.architecture import Layer
 from edgernn.train.bidirection import Bidirection
 from edgernn.train.config import TrainConfig
@@ -41,18 +42,18 @@ def described(cell="gru", front=(), chunk=3, ahead=2, **options):
 
 def model_file(profile="int8x16", **options):
     shape, arrays = described(**options)
-    parts = transducer.build(bidirection.describe(shape, arrays))
+    parts = parts_of.build(bidirection.describe(shape, arrays))
     rows = networks.sequences(shape.features)
     if isinstance(shape.frontend, TokenSpec):
         rng = np.random.default_rng(0)
         rows = [rng.integers(1, 8, (9, 1)).astype(np.int32) for _ in range(20)]
     ranges = bidirection.calibrate(parts, rows, shape.chunk, shape.ahead)
-    return bidirection.emit_parts(parts, ranges, get_profile(profile))
+    return parts_of.emit_parts(parts, ranges, get_profile(profile), "label")
 
 
 @pytest.fixture(scope="module")
 def parsed():
-    return bundle.parse(bidirection.join(model_file()[0]))
+    return bundle.parse(parts_of.join(model_file()[0]))
 
 
 ROWS = networks.sequences(10, count=12, longest=20)
@@ -75,7 +76,7 @@ def test_a_whole_sequence_as_one_chunk_is_keras_bidirectional(cell):
     for target, row in zip(padded, ROWS, strict=True):
         target[:len(row)] = row
     keras = np.array(model(padded, training=False))
-    parts = bidirection.of_floats(transducer.build(bidirection.describe(shape, arrays)))
+    parts = parts_of.on_floats(parts_of.build(bidirection.describe(shape, arrays)))
     for row, wanted in zip(Bidirection(parts).run(ROWS), keras, strict=True):
         np.testing.assert_allclose(row, wanted[:len(row)], atol=1e-5)
 
@@ -84,7 +85,7 @@ def test_a_whole_sequence_as_one_chunk_is_keras_bidirectional(cell):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_device_gives_what_was_measured(profile, chunk, ahead):
     files, emulated = model_file(profile)
-    whole = bundle.parse(bidirection.join(files))
+    whole = bundle.parse(parts_of.join(files))
     batch = Bidirection(emulated, chunk, ahead)
     rows = [emulated["forward"].encode(row) for row in ROWS]
     q = emulated["head"].graph.tensor("scores").qtype
@@ -125,7 +126,7 @@ def test_what_lies_beyond_the_look_ahead_changes_nothing(parsed):
 
 
 def test_latency_is_stated_in_milliseconds():
-    whole = bundle.parse(bidirection.join(model_file(frontend=LogMelSpec())[0]))
+    whole = bundle.parse(parts_of.join(model_file(frontend=LogMelSpec())[0]))
     assert Bidirectional(whole, "emulator").latency_ms == (3 - 1 + 2) * 20
     assert Bidirectional(whole, "emulator", chunk=0).latency_ms is None
 
@@ -148,7 +149,7 @@ def test_a_model_without_those_parts_says_what_to_do(parsed):
 
 
 def test_parts_of_two_models_do_not_go_together(parsed):
-    other = bundle.parse(bidirection.join(model_file("int16x8")[0]))
+    other = bundle.parse(parts_of.join(model_file("int16x8")[0]))
     mixed = dataclasses.replace(parsed, parts={**parsed.parts, "head": other.parts["head"]})
     with pytest.raises(ModelError, match="must be equal"):
         Bidirectional(mixed, "emulator")

@@ -36,7 +36,7 @@ def test_one_step_at_a_time_gives_what_was_measured(tmp_path, attention, bidirec
     networks = made(attention, bidirectional)
     files, models = transducers.emitted(networks, profile)
     path = tmp_path / "g2p.tflite"
-    path.write_bytes(transducers.join(files, {}))
+    path.write_bytes(transducers.join(files))
     pairs = transducers.data().pairs[:20]
     batch = Batch.of_integers(networks, models).run(transducers.data().sources(pairs))
     wanted = [[transducers.SOUNDS[n - 2] for n in row] for row in batch]

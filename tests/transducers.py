@@ -4,9 +4,10 @@ import numpy as np
 
 from edgernn.spec import TokenSpec
 from edgernn.train import transducer
-from edgernn.train.assembly import calibrate, emit_parts, join
+from edgernn.train.assembly import calibrate
 from edgernn.train.config import TrainConfig
 from edgernn.train.pairs import Pair, Pairs
+from edgernn.train.parts import build, emit_parts, join
 from edgernn.train.profile import get_profile
 
 LETTERS, SOUNDS = "abcdefg", ("AA", "B", "K", "D", "EH")
@@ -62,7 +63,7 @@ def keras_model(chosen, arrays):
 
 def networks(chosen, arrays):
     """The parts of it."""
-    return transducer.build(transducer.describe(
+    return build(transducer.describe(
         chosen, arrays, TokenSpec(tuple(LETTERS)), TokenSpec(SOUNDS, "word"), LONGEST))
 
 
@@ -70,9 +71,9 @@ def emitted(found, profile="int8x16"):
     """Files and emulated models of the parts."""
     pairs = data()
     ranges = calibrate(found, pairs, pairs.pairs)
-    return emit_parts(found, ranges, get_profile(profile))
+    return emit_parts(found, ranges, get_profile(profile), "transduce")
 
 
 def file(found, profile="int8x16"):
     """One model file."""
-    return join(emitted(found, profile)[0], {"provenance": {"command": "tests"}})
+    return join(emitted(found, profile)[0], provenance={"command": "tests"})

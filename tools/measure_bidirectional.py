@@ -19,10 +19,10 @@ import numpy as np
 from edgernn import bundle
 from edgernn.bidirectional import frame_ms
 from edgernn.frontend import make_frontend
-from edgernn.train.bidirection import PARTS, Bidirection, fit, of_floats
+from edgernn.train.bidirection import PARTS, Bidirection, fit
 from edgernn.train.config import load as load_config
-from edgernn.train.emulated import EmulatedModel
-from edgernn.train.network import Network
+from edgernn.train.parts import emulated, on_floats
+from edgernn.train.parts import load as load_parts
 from edgernn.train.quantize import quantize_run
 from edgernn.train.readers import load
 from edgernn.train.readers.audio import read_sounds
@@ -57,9 +57,8 @@ def measure(name: str, data: Path, out: Path) -> None:
     whole = bundle.read(path)
     held = Sequences.load(run / "sequences.npz").of_split("test")
     frontend = make_frontend(whole.spec.frontend)
-    integers = {part: EmulatedModel(each.flatbuffer, each.spec.states, each.spec.frontend)
-                for part, each in {PARTS[0]: whole, **whole.parts}.items()}
-    models = (("float", of_floats({part: Network.load(run / part) for part in PARTS}),
+    integers = emulated(whole, PARTS[0])
+    models = (("float", on_floats(load_parts(run, PARTS)),
                [frontend.features(rows) for rows in held]),
               (PROFILE, integers, [integers[PARTS[0]].encode(rows) for rows in held]))
     targets = held.targets

@@ -14,9 +14,10 @@ import json
 import tempfile
 from pathlib import Path
 
+from measuring import reached
+
 from edgernn.train.config import load as load_config
 from edgernn.train.fit import fit
-from edgernn.train.quantize import quantize_run
 from edgernn.train.readers import load
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -36,13 +37,7 @@ def main() -> None:
         if not (out / "run").exists():
             out.mkdir(parents=True, exist_ok=True)
             fit(load_config(RECIPE), load(arguments.data), out / "run")
-        line: dict = {"set": "JSB chorales"}
-        for profile in ("int8x16", "int8"):
-            report = quantize_run(out / "run", out / f"chorales-{profile}.tflite", profile)
-            for kind, values in (("float", report.floats), (profile, report.integers)):
-                line |= {f"{kind}_{name}": round(value, 4) for name, value in values.items()}
-            line |= {f"{profile}_bytes": report.bytes, "sequences": report.sequences}
-        print(json.dumps(line))
+        print(json.dumps({"set": "JSB chorales", **reached(out / "run", out / "chorales")}))
 
 
 if __name__ == "__main__":

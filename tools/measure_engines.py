@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from measuring import reached
 
 from edgernn.train.config import load as load_config
 from edgernn.train.dataset import SensorSet
 from edgernn.train.fit import fit
-from edgernn.train.quantize import quantize_run
 from edgernn.train.sequences import Sequences
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -91,13 +91,7 @@ def measure(data: Path, name: str, out: Path, settings: dict) -> dict:
     if not run.exists():
         out.mkdir(parents=True, exist_ok=True)
         fit(load_config(RECIPE, settings), life_set(rows, targets, split), run)
-    line: dict = {"set": name, "engines": split.count("test")}
-    for profile in ("int8x16", "int8"):
-        report = quantize_run(run, out / f"{name}-{profile}.tflite", profile)
-        for kind, values in (("float", report.floats), (profile, report.integers)):
-            line |= {f"{kind}_{key}": round(value, 3) for key, value in values.items()}
-        line[f"{profile}_bytes"] = report.bytes
-    return line
+    return {"set": name, **reached(run, out / name, digits=3)}
 
 
 def main() -> None:

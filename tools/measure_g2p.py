@@ -20,7 +20,7 @@ from edgernn.train import pairs, transducer
 from edgernn.train.assembly import decode, load_pairs
 from edgernn.train.config import load as load_config
 from edgernn.train.edits import error_rate
-from edgernn.train.emulated import EmulatedModel
+from edgernn.train.parts import emulated, load
 from edgernn.train.quantize import quantize_run
 from edgernn.train.transducer import Transducer
 from edgernn.train.transduction import fit
@@ -51,16 +51,14 @@ def measure(data: Path, out: Path, attention: str) -> None:
     held = load_pairs(run)
     test = held.of_split("test")
     wanted = [pair.target for pair in test]
-    networks = transducer.load(run)
+    networks = load(run, transducer.PARTS)
     made = {"float": Transducer.of_floats(networks)}
     sizes = {"float": 0}
     for profile in PROFILES:
         path = out / f"{attention}-{profile}.tflite"
         sizes[profile] = quantize_run(run, path, profile).bytes
-        whole = bundle.read(path)
-        made[profile] = Transducer.of_integers(networks, {
-            name: EmulatedModel(part.flatbuffer, part.spec.states, part.spec.frontend)
-            for name, part in {transducer.ENCODER: whole, **whole.parts}.items()})
+        made[profile] = Transducer.of_integers(
+            networks, emulated(bundle.read(path), transducer.ENCODER))
     for profile, model in made.items():
         print(json.dumps({"attention": attention, "profile": profile, "words": len(test),
                           **rates(decode(model, held, test), wanted), "bytes": sizes[profile],

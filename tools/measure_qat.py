@@ -32,10 +32,9 @@ from edgernn.train.fit import fit
 from edgernn.train.measure import measure
 from edgernn.train.network import Network
 from edgernn.train.profile import get_profile
-from edgernn.train.quantize import calibration_rows, load_sequences
 from edgernn.train.readers import load
 from edgernn.train.reference import FloatModel
-from edgernn.train.sequences import Sequences, joined
+from edgernn.train.sequences import Sequences, calibration_rows, joined, load_sequences
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONSTANTS = {50: 200, 200: 600}
@@ -67,7 +66,8 @@ def integers(run: Path, profile: str, truth: Sequences) -> dict[str, float]:
     if profile == "float":
         return measure(network.architecture, FloatModel(network),
                        [frontend.features(r) for r in truth], truth)
-    rows = [frontend.features(r) for r in calibration_rows(load_sequences(run, network))]
+    kept = load_sequences(run, network.architecture.features)
+    rows = [frontend.features(r) for r in calibration_rows(kept)]
     data, pairs = emit(network, calibrate(network, rows), get_profile(profile))
     model = EmulatedModel(data, pairs, network.architecture.frontend)
     return measure(network.architecture, model, [model.encode(r) for r in truth], truth)
@@ -76,7 +76,7 @@ def integers(run: Path, profile: str, truth: Sequences) -> dict[str, float]:
 def train_control(run: Path, out: Path, tuning: Tuning) -> None:
     """Train on as `finetune` does, but in int16x8; the epoch is still chosen in the profile."""
     network = Network.load(run)
-    sequences = load_sequences(run, network)
+    sequences = load_sequences(run, network.architecture.features)
     with np.load(run / "weights.npz") as file:
         arrays = {name: file[name] for name in file.files}
     learner = Tuner(network.architecture, arrays, sequences, replace(tuning, profile="int16x8"))

@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from measuring import reached
 
 from edgernn.train.config import load as load_config
 from edgernn.train.fit import fit
-from edgernn.train.quantize import quantize_run
 from edgernn.train.readers import load
 from edgernn.train.readers.audio import read_sounds
 from edgernn.train.sequences import Sequences
@@ -57,17 +57,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as nowhere:
         out = arguments.out or Path(nowhere)
         fit(config, found, out / "run", overwrite=True, negatives=negatives)
-        line: dict = {}
-        for profile in ("int8x16", "int8"):
-            report = quantize_run(out / "run", out / f"speech-{profile}.tflite", profile)
-            for kind, values in (("float", report.floats), (profile, report.integers)):
-                line |= {f"{kind}_{name}": round(value, 4) for name, value in values.items()}
-            line[f"{profile}_bytes"] = report.bytes
-        test = Sequences.load(out / "run" / "sequences.npz").of_split(report.split)
+        line = reached(out / "run", out / "speech")
+        test = Sequences.load(out / "run" / "sequences.npz").of_split(line["split"])
         assert test.targets is not None
         speech = float(np.mean(test.targets[test.targets >= 0]))
-        print(json.dumps({"split": report.split, "scenes": len(test),
-                          "frames": int((test.targets >= 0).sum()), **line,
+        print(json.dumps({"frames": int((test.targets >= 0).sum()), **line,
                           "always_the_commoner": round(max(speech, 1 - speech), 4),
                           "best_energy_threshold": round(by_energy(test), 4)}))
 

@@ -15,11 +15,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+from measuring import reached
 
 from edgernn.train.config import load as load_config
 from edgernn.train.dataset import TextSet
 from edgernn.train.fit import fit
-from edgernn.train.quantize import quantize_run
 from edgernn.train.readers import load
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -47,12 +47,7 @@ def measure(name: str, data: Path, out: Path) -> dict:
     config = load_config(PROJECT / "recipes" / f"{name}.yaml")
     found = load(data / SETS[name], seed=config.seed)
     fit(config, found, out / name, overwrite=True)
-    line: dict = {"set": name}
-    for profile in ("int8x16", "int8"):
-        report = quantize_run(out / name, out / f"{name}-{profile}.tflite", profile)
-        for kind, values in (("float", report.floats), (profile, report.integers)):
-            line |= {f"{kind}_{key}": round(value, 4) for key, value in values.items()}
-        line |= {f"{profile}_bytes": report.bytes, "sequences": report.sequences}
+    line = {"set": name, **reached(out / name, out / name)}
     if isinstance(found, TextSet) and found.tags:
         line["commonest_tag"] = round(commonest_tag(found), 4)
     return line

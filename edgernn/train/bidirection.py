@@ -5,8 +5,6 @@ backward, and the rest, which sees both outputs side by side (`edgernn.bidirecti
 """
 
 import dataclasses
-import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,26 +15,41 @@ from numpy.typing import NDArray
 from edgernn import bundle
 from edgernn.errors import ConfigError
 from edgernn.frontend import make_frontend
-from edgernn.spec import PART, ModelSpec, PartsSpec
-from edgernn.train import models, transducer
+from edgernn.spec import PART, PartsSpec
+from edgernn.train import models
 from edgernn.train.architecture import Architecture, Layer
 from edgernn.train.blocks import BLOCKS, CELLS
-from edgernn.train.calibrate import RangeOps, Ranges
+from edgernn.train.calibrate import Ranges
 from edgernn.train.config import TrainConfig
 from edgernn.train.dataset import DataSet, Samples
-from edgernn.train.emit import emit
-from edgernn.train.emulated import EmulatedModel
-from edgernn.train.fit import CALIBRATION_SEQUENCES, Progress, write_history
-from edgernn.train.folder import making
-from edgernn.train.loop import Loop
+from edgernn.train.fit import CALIBRATION_SEQUENCES, Progress, learn
+from edgernn.train.folder import making, record
 from edgernn.train.material import prepare
 from edgernn.train.measure import METRICS
 from edgernn.train.network import Network
-from edgernn.train.profile import Profile, get_profile
+from edgernn.train.parts import (
+    Arrays,
+    Described,
+    Part,
+    build,
+    emit_parts,
+    join,
+    load,
+    on_floats,
+    over,
+    save,
+    watched,
+)
+from edgernn.train.profile import get_profile
 from edgernn.train.report import Progress as Bars
-from edgernn.train.report import Report, provenance
-from edgernn.train.sequences import Sequences, joined
-from edgernn.train.transducer import Arrays, FloatPart, Part, over
+from edgernn.train.report import Report, metrics, provenance
+from edgernn.train.sequences import (
+    Sequences,
+    calibration_rows,
+    joined,
+    load_sequences,
+    measured_split,
+)
 
 FORWARD, BACKWARD, HEAD = PARTS = ("forward", "backward", "head")
 CALIBRATION = 500
@@ -96,7 +109,7 @@ def stack(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
                  for i, layer in enumerate(layers))
 
 
-def describe(whole: Architecture, arrays: Arrays) -> dict[str, tuple[Architecture, Arrays]]:
+def describe(whole: Architecture, arrays: Arrays) -> Described:
     """The three parts of a trained network, as `Network.build` takes them."""
     layers = whole.layers
     at = next(i for i, layer in enumerate(layers) if layer.bidirectional)
@@ -107,7 +120,7 @@ def describe(whole: Architecture, arrays: Arrays) -> dict[str, tuple[Architectur
     read = dataclasses.replace(
         whole, labels=(), layers=(*layers[:at], cell, Layer("memory", width)), task=PART,
         detector=None)
-    found: dict[str, tuple[Architecture, Arrays]] = {}
+    found: Described = {}
     for name in (FORWARD, BACKWARD):
         own = {key: value for key, value in arrays.items() if int(key.split("/")[0]) < at}
         for key, value in arrays.items():
@@ -115,18 +128,18 @@ def describe(whole: Architecture, arrays: Arrays) -> dict[str, tuple[Architectur
             backward = array.startswith(models.BACKWARD)
             if int(index) == at and backward == (name == BACKWARD):
                 own[f"{at}/{array.removeprefix(models.BACKWARD)}"] = value
-        found[name] = (read, own)
+        # How far it sees is said once, by the part that is opened first.
+        found[name] = (read if name == FORWARD else _unbounded(read), own)
     rest = {f"{int(key.split('/')[0]) - at - 1}/{key.split('/')[1]}": value
             for key, value in arrays.items() if int(key.split("/")[0]) > at}
-    found[HEAD] = (dataclasses.replace(whole, features=2 * width, frontend=PartsSpec(2 * width),
-                                       layers=layers[at + 1:], detector=None), rest)
+    found[HEAD] = (_unbounded(dataclasses.replace(
+        whole, features=2 * width, frontend=PartsSpec(2 * width), layers=layers[at + 1:],
+        detector=None)), rest)
     return found
 
 
-def of_floats(networks: Mapping[str, Network],
-              make: Callable[[Network], FloatPart] = FloatPart) -> dict[str, Part]:
-    """Parts on floats."""
-    return {name: make(network) for name, network in networks.items()}
+def _unbounded(shape: Architecture) -> Architecture:
+    return dataclasses.replace(shape, chunk=0, ahead=0)
 
 
 def fit(config: TrainConfig, data: DataSet, out: Path, progress: Progress = lambda epoch: None,
@@ -152,27 +165,22 @@ def fit(config: TrainConfig, data: DataSet, out: Path, progress: Progress = lamb
             features, material.labels, material.frontend,
             stack(models.layers(config, len(material.labels), features, material.vocabulary)),
             task=config.task, chunk=config.chunk, ahead=config.ahead)
-        # No judge: it trains for all epochs.
-        loop = Loop(config, whole, material, None)
-        while not loop.done:
-            progress(loop.epoch())
+        loop = learn(config, material, whole, place, progress, overwrite, None)
         model, history = loop.finish(), loop.history
         described = describe(whole, models.arrays(model, whole.layers))
         held_out = material.held_out
-        parts = of_floats(transducer.build(described))
-        metrics = {f"{split}_float_{name}": value for split in ("validation", "test")
+        made = on_floats(build(described))
+        found = {f"{split}_float_{name}": value for split in ("validation", "test")
                    if len(held_out.of_split(split))
-                   for name, value in measure(parts, whole, held_out.of_split(split)).items()}
-        metrics |= {"epochs": len(history), "best_epoch": len(history),
-                    "parameters": model.count_params()}
-        (folder / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        write_history(folder / "history.csv", history)
+                   for name, value in measure(made, whole, held_out.of_split(split)).items()}
+        found |= {"epochs": len(history), "best_epoch": len(history),
+                  "parameters": model.count_params()}
+        record(folder, config, found, history)
         model.save(folder / "model.keras")
-        transducer.save(described, folder)
+        save(described, folder)
         joined(material.teacher.calibration(CALIBRATION_SEQUENCES),
                held_out).save(folder / "sequences.npz")
-    return metrics
+    return found
 
 
 def measure(parts: Mapping[str, Part], shape: Architecture, held: Sequences,
@@ -193,79 +201,35 @@ def measure(parts: Mapping[str, Part], shape: Architecture, held: Sequences,
 def calibrate(networks: Mapping[str, Network], rows: Rows, chunk: int, ahead: int
               ) -> dict[str, Ranges]:
     """The range of every value of every part, in chunks and over whole sequences."""
-    ops: list[RangeOps] = []
-
-    def make(network: Network) -> FloatPart:
-        ops.append(RangeOps())
-        return FloatPart(network, ops[-1])
-
-    parts = of_floats(networks, make)
+    parts, ops = watched(networks)
     for sizes in ((0, 0), (chunk, ahead)):
         Bidirection(parts, *sizes).run(rows)
     low, high = min(float(r.min()) for r in rows), max(float(r.max()) for r in rows)
     return {name: own.clipped() | {"x": (min(low, 0.0), max(high, 0.0))}
-            for name, own in zip(networks, ops, strict=True)}
-
-
-def emit_parts(
-    networks: Mapping[str, Network], ranges: Mapping[str, Ranges], profile: Profile,
-    per_channel: bool = True,
-) -> tuple[dict[str, tuple[bytes, ModelSpec]], dict[str, EmulatedModel]]:
-    """Each part's FlatBuffer with its spec, and the same in the emulator."""
-    files, emulated = {}, {}
-    for name, network in networks.items():
-        shape = network.architecture
-        flatbuffer, pairs = emit(network, ranges[name], profile, per_channel)
-        emulated[name] = EmulatedModel(flatbuffer, pairs, shape.frontend)
-        main = name == FORWARD
-        files[name] = flatbuffer, ModelSpec(
-            labels=shape.labels, frontend=shape.frontend, states=pairs, model_sha256="",
-            profile=profile.name, task="label" if main else shape.task,
-            chunk=shape.chunk if main else 0, ahead=shape.ahead if main else 0)
-    return files, emulated
-
-
-def join(files: Mapping[str, tuple[bytes, ModelSpec]], **about: Any) -> bytes:
-    """One file: the part that reads forward, and the others behind it."""
-    others = {name: bundle.attach(*each) for name, each in files.items() if name != FORWARD}
-    flatbuffer, spec = files[FORWARD]
-    return bundle.attach(flatbuffer, dataclasses.replace(spec, **about), others)
+            for name, own in ops.items()}
 
 
 def quantize_parts(run: Path, out: Path, profile: str, per_channel: bool, command: str,
                    progress: Bars) -> Report:
     """Quantize a bidirectional run; see `edgernn.train.quantize.quantize_run`."""
-    networks = {name: Network.load(run / name) for name in PARTS}
+    networks = load(run, PARTS)
     shape = networks[FORWARD].architecture
-    sequences = Sequences.load(run / "sequences.npz")
-    sequences = sequences.where(sequences.lengths > 0)
+    sequences = load_sequences(run, shape.features)
     frontend = make_frontend(shape.frontend)
-    train = sequences.of_split("train") if "train" in sequences.split else sequences
     tell = progress("calibrating", 1)
-    ranges = calibrate(networks, [frontend.features(row) for row in train][:CALIBRATION],
-                       shape.chunk, shape.ahead)
+    real = [frontend.features(row) for row in calibration_rows(sequences)]
+    ranges = calibrate(networks, real[:CALIBRATION], shape.chunk, shape.ahead)
     tell(1)
-    files, emulated = emit_parts(networks, ranges, get_profile(profile), per_channel)
-    split = next(name for name in ("test", "validation", "train") if name in sequences.split)
-    held = sequences.of_split(split)
+    files, emulated = emit_parts(networks, ranges, get_profile(profile), "label", per_channel)
+    split, held = measured_split(sequences)
     tell = progress("accuracy per frame", 2)
-    floats = measure(of_floats(networks), shape, held)
+    floats = measure(on_floats(networks), shape, held)
     tell(1)
     integers = measure(emulated, shape, held, emulated[FORWARD].encode)
     tell(1)
-    data = join(files, metrics={
-        f"{split}_{kind}_{name}": round(value, 5)
-        for kind, values in (("float", floats), (profile, integers))
-        for name, value in values.items()},
-        provenance=provenance([run / name / "weights.npz" for name in PARTS], command))
+    data = join(files, metrics=metrics(split, profile, floats, integers), provenance=provenance(
+        [run / name / "weights.npz" for name in PARTS], command))
     bundle.write(out, data)
-    graphs = {name: model.graph for name, model in emulated.items()}
-    states = [graphs[name].tensor(state) for name, model in emulated.items()
-              for state in model.initial(1)]
-    return Report(
-        path=out, bytes=len(data),
-        ops=sum((Counter(op.name for op in graph.ops) for graph in graphs.values()), Counter()),
-        state_bytes=sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in states),
-        split=split, sequences=len(held), metric=METRICS["label"], floats=floats,
-        integers=integers, worst=[])
-
+    return Report.of(emulated.values(), path=out, bytes=len(data), split=split,
+                     sequences=len(held), metric=METRICS["label"], floats=floats,
+                     integers=integers)

@@ -32,9 +32,8 @@ from edgernn.train.lessons import asked
 from edgernn.train.measure import METRICS, measure
 from edgernn.train.network import Network
 from edgernn.train.profile import Profile, get_profile
-from edgernn.train.quantize import calibration_rows, load_sequences
 from edgernn.train.reference import FloatModel, FloatOps
-from edgernn.train.sequences import Sequences
+from edgernn.train.sequences import Sequences, calibration_rows, load_sequences
 
 Arrays = dict[str, Array]
 SMALLEST = 1e-4
@@ -164,7 +163,7 @@ def finetune(run: Path, out: Path, tuning: Tuning,
                           f"needed, of task {', '.join(METRICS)}. Fine-tune another")
     with np.load(run / "weights.npz") as file:
         arrays = {name: file[name] for name in file.files}
-    tuner = Tuner(architecture, arrays, load_sequences(run, network), tuning)
+    tuner = Tuner(architecture, arrays, load_sequences(run, network.architecture.features), tuning)
     with folder.making(out, overwrite=False) as place:
         before = tuner.measured()
         best, best_arrays = before, arrays

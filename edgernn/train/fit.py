@@ -1,7 +1,5 @@
 """Training: from a data set to a run folder."""
 
-import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +14,8 @@ from edgernn.train.architecture import Architecture
 from edgernn.train.checkpoint import Checkpoint, origin
 from edgernn.train.config import TrainConfig
 from edgernn.train.dataset import DataSet, Samples
-from edgernn.train.folder import Unfinished, making
-from edgernn.train.loop import Epoch, Loop
+from edgernn.train.folder import Unfinished, making, record
+from edgernn.train.loop import Epoch, Judge, Loop
 from edgernn.train.material import Material, prepare
 from edgernn.train.measure import METRICS, measure
 from edgernn.train.reference import FloatModel
@@ -91,16 +89,20 @@ def _fit(
     stack = models.layers(config, len(material.labels), features, material.vocabulary)
     architecture = Architecture(features, material.labels, material.frontend, stack,
                                 _detector(config, material.labels), config.task)
-    loop = _learn(config, material, architecture, place, progress, overwrite)
+    validation = material.held_out.of_split("validation")
+
+    def judge(weights: Arrays) -> tuple[dict[str, float], tuple[float, float]]:
+        return _streaming(architecture, weights, validation)
+
+    loop = learn(config, material, architecture, place, progress, overwrite,
+                 judge if config.early_stopping else None)
     model, folder = loop.finish(), place.run
     weights = models.arrays(model, stack)
     metrics = _measure(architecture, weights, material) | {
         "epochs": len(loop.history), "best_epoch": loop.best.epoch,
         "parameters": sum(w.size for w in weights.values())}
-    (folder / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    record(folder, config, metrics, loop.history)
     (folder / "architecture.json").write_text(architecture.to_json(), encoding="utf-8")
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    write_history(folder / "history.csv", loop.history)
     model.save(folder / "model.keras")
     with (folder / "weights.npz").open("wb") as file:
         np.savez(file, **weights)  # type: ignore[arg-type]  # keys are layer/array
@@ -122,17 +124,15 @@ def _detector(config: TrainConfig, labels: tuple[str, ...]) -> DetectorSpec | No
     return DetectorSpec(thresholds)
 
 
-def _learn(
+def learn(
     config: TrainConfig, material: Material, architecture: Architecture, place: Unfinished,
-    progress: Progress, overwrite: bool,
+    progress: Progress, overwrite: bool, judge: Judge | None,
 ) -> Loop:
-    """Train, from the last checkpoint of the same run if there is one."""
-    validation = material.held_out.of_split("validation")
+    """Train, from the last checkpoint of the same run if there is one.
 
-    def judge(weights: Arrays) -> tuple[dict[str, float], tuple[float, float]]:
-        return _streaming(architecture, weights, validation)
-
-    loop = Loop(config, architecture, material, judge if config.early_stopping else None)
+    Without a `judge` all epochs are trained, and the last one's weights are kept.
+    """
+    loop = Loop(config, architecture, material, judge)
     known = origin(config, architecture, loop.lessons, material.held_out)
     if place.checkpoint.exists():
         try:
@@ -179,11 +179,3 @@ def _measure(
             found = measure(architecture, step, [frontend.features(r) for r in chosen], chosen)
             metrics |= {f"{split}_float_{name}": value for name, value in found.items()}
     return metrics
-
-
-def write_history(path: Path, history: list[Epoch]) -> None:
-    """Write history.csv."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, Epoch.__annotations__)
-        writer.writeheader()
-        writer.writerows(vars(epoch) for epoch in history)

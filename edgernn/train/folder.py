@@ -1,13 +1,18 @@
 """The folder of a run: there once it is complete; until then, a hidden one beside it."""
 
 import contextlib
+import csv
+import dataclasses
 import fcntl
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgernn.errors import OutputError
+from edgernn.train.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,19 @@ def making(out: Path, overwrite: bool) -> Iterator[Unfinished]:
     except OSError as problem:
         raise OutputError(f"{out} cannot be written: {problem.strerror or problem}. "
                           "Choose another place, or make room there") from problem
+
+
+def record(run: Path, config: TrainConfig, metrics: Mapping[str, Any], history: Sequence[Any]
+           ) -> None:
+    """Write what every run folder has: config.yaml, metrics.json, and history.csv, one line per
+    epoch, whose columns are the fields of `history`'s dataclass.
+    """
+    (run / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    (run / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    with (run / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(history[0])])
+        writer.writeheader()
+        writer.writerows(vars(epoch) for epoch in history)
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:

@@ -1,6 +1,6 @@
 """A trained network as one step, in the operations of `edgernn.train.blocks.Ops`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,26 +62,21 @@ class Network:
     @property
     def states(self) -> dict[str, State]:
         """Each state by its tensor's stem (`gru0_h`), in the order of the layers."""
-        found: dict[str, State] = {}
-        width = self.architecture.features
-        for index, layer in enumerate(self.architecture.layers):
-            block = BLOCKS[layer.kind]
-            found |= {prefix(index, layer) + name: state
-                      for name, state in block.states(layer, width).items()}
-            width = block.outputs(layer, width)
-        return found
+        return {stem + name: state for stem, layer, width in self._layers()
+                for name, state in BLOCKS[layer.kind].states(layer, width).items()}
 
     @property
     def contexts(self) -> dict[str, Context]:
         """Each context by its tensor's name (`attention2_memory`), in the order of the layers."""
-        found: dict[str, Context] = {}
+        return {stem + name: context for stem, layer, width in self._layers()
+                for name, context in BLOCKS[layer.kind].contexts(layer, width).items()}
+
+    def _layers(self) -> Iterator[tuple[str, Layer, int]]:
+        """How each layer's tensors begin, the layer, and the width of its input."""
         width = self.architecture.features
         for index, layer in enumerate(self.architecture.layers):
-            block = BLOCKS[layer.kind]
-            found |= {prefix(index, layer) + name: context
-                      for name, context in block.contexts(layer, width).items()}
-            width = block.outputs(layer, width)
-        return found
+            yield prefix(index, layer), layer, width
+            width = BLOCKS[layer.kind].outputs(layer, width)
 
     def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Scores and new states from one frame.

@@ -1,7 +1,6 @@
 """A run folder becomes one .tflite: calibrate, write, measure, bundle.  No TensorFlow."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import bundle
-from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
 from edgernn.train import bidirection
@@ -22,13 +20,16 @@ from edgernn.train.emulated import EmulatedModel
 from edgernn.train.measure import METRICS, measure
 from edgernn.train.network import Network
 from edgernn.train.profile import get_profile
-from edgernn.train.reference import FloatModel, FloatOps
-from edgernn.train.report import Progress, Report, TensorError, provenance
-from edgernn.train.sequences import Sequences
+from edgernn.train.reference import FloatModel, TraceOps
+from edgernn.train.report import Progress, Report, TensorError, metrics, provenance
+from edgernn.train.sequences import (
+    Sequences,
+    calibration_rows,
+    load_sequences,
+    measured_split,
+)
 from edgernn.train.transducer import DECODER
 
-CALIBRATION_FRAMES = 100_000
-"""Enough for ranges to settle; more only takes longer."""
 
 def quantize_run(
     run: Path, out: Path, profile: str = "int8x16", per_channel: bool = True,
@@ -62,7 +63,8 @@ def quantize_run(
     if (run / DECODER).is_dir():
         return quantize_parts(run, out, profile, per_channel, command, progress)
     network = Network.load(run)
-    return quantize_network(network, load_sequences(run, network), out, profile, per_channel,
+    sequences = load_sequences(run, network.architecture.features)
+    return quantize_network(network, sequences, out, profile, per_channel,
                             provenance([run / "weights.npz"], command), progress)
 
 
@@ -102,16 +104,12 @@ def quantize_network(
         task=network.architecture.task,
         detector=network.architecture.detector,
         provenance=origin,
-        metrics={f"{split}_{kind}_{name}": round(value, 5)
-                 for kind, values in (("float", floats), (profile, integers))
-                 for name, value in values.items()})
+        metrics=metrics(split, profile, floats, integers))
     data = bundle.attach(flatbuffer, spec)
     bundle.write(out, data)
-    states = [emulated.graph.tensor(pair.input) for pair in pairs]
-    return Report(
-        path=out, bytes=len(data), ops=Counter(op.name for op in emulated.graph.ops),
-        state_bytes=sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in states),
-        split=split, sequences=len(measured), metric=metric, floats=floats, integers=integers,
+    return Report.of(
+        [emulated], path=out, bytes=len(data), split=split, sequences=len(measured),
+        metric=metric, floats=floats, integers=integers,
         worst=tensor_errors(network, emulated, rows[:200], frontend.features)[:5],
         warnings=warnings)
 
@@ -124,64 +122,18 @@ def tensor_errors(
 
     Each step carries its own state: errors are those a stream would see.
     """
-    seen: dict[str, Array] = {}
-
-    class TraceOps(FloatOps):
-        def keep(self, name: str, value: Array) -> Array:
-            seen[self.prefix + name] = value
-            return value
-
-    float_model = FloatModel(network, TraceOps())
+    ops = TraceOps()
+    float_model = FloatModel(network, ops)
     float_states, int_states = float_model.initial(1), emulated.initial(1)
     squares: dict[str, NDArray[np.float64]] = {}
     stream = np.concatenate(rows)[:2000]
     for real, codes in zip(features(stream), emulated.encode(stream), strict=True):
         _, float_states = float_model.step(real[None], float_states)
         traced, int_states = emulated.trace(codes[None], int_states)
-        for name in seen.keys() & traced.keys():
-            wanted = seen[name].astype(np.float64)
+        for name in ops.seen.keys() & traced.keys():
+            wanted = ops.seen[name].astype(np.float64)
             sums = squares.setdefault(name, np.zeros(2))
             sums += np.mean((traced[name] - wanted) ** 2), np.mean(wanted**2)
     errors = [TensorError(name, float(np.sqrt(d / len(stream))), float(np.sqrt(d / (w or 1.0))))
               for name, (d, w) in squares.items()]
     return sorted(errors, key=lambda error: -error.relative)
-
-
-def load_sequences(run: Path, network: Network) -> Sequences:
-    """The run's frames, but for sequences of none.
-
-    Raises
-    ------
-    QuantizeError
-        If there are none, or of another width than the network's.
-    """
-    path = run / "sequences.npz"
-    try:
-        sequences = Sequences.load(path)
-    except (OSError, ValueError, KeyError) as problem:
-        raise QuantizeError(f"{path} cannot be read ({problem}); the frames to calibrate on were "
-                            "needed. Train again: edgernn train DATA --out run/") from problem
-    sequences = sequences.where(sequences.lengths > 0)
-    width = sequences.rows.shape[1] if sequences.rows.ndim == 2 else 0
-    if not len(sequences) or width != network.architecture.features:
-        raise QuantizeError(f"{path} holds {len(sequences)} sequences {width} wide; at least one "
-                            f"{network.architecture.features} wide was needed. "
-                            "Train again: edgernn train DATA --out run/")
-    return sequences
-
-
-def calibration_rows(sequences: Sequences) -> list[NDArray[np.generic]]:
-    """Training sequences, up to `CALIBRATION_FRAMES`; all if none is marked so."""
-    pool = sequences.of_split("train") if "train" in sequences.split else sequences
-    within = np.cumsum(pool.lengths) <= max(CALIBRATION_FRAMES, int(pool.lengths[0]))
-    return list(pool.where(within))
-
-
-def measured_split(sequences: Sequences) -> tuple[str, Sequences]:
-    """The most honest split there is, and its name."""
-    for split in ("test", "validation", "train", "calibration"):
-        chosen = sequences.of_split(split)
-        if len(chosen):
-            return split, chosen
-    raise QuantizeError(f"sequences.npz has the splits {sorted(set(sequences.split))}; test, "
-                        "validation or train was needed. Train again: edgernn train")

@@ -115,6 +115,32 @@ class FloatOps:
         return self.keep(name, z * a + (1 - z) * b)
 
 
+class TraceOps(FloatOps):
+    """Float arithmetic that keeps every result of a frame, and which are sigmoids and tanhs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, Array] = {}
+        """The last frame's results by tensor name."""
+        self.kinds: dict[str, str] = {}
+        """`sigmoid` or `tanh`, by tensor name, of those that are one."""
+
+    def keep(self, name: str, value: Array) -> Array:
+        """Remember a result."""
+        self.seen[self.prefix + name] = value
+        return value
+
+    def sigmoid(self, name: str, x: Array) -> Array:
+        """See `Ops.sigmoid`."""
+        self.kinds[self.prefix + name] = "sigmoid"
+        return super().sigmoid(name, x)
+
+    def tanh(self, name: str, x: Array) -> Array:
+        """See `Ops.tanh`."""
+        self.kinds[self.prefix + name] = "tanh"
+        return super().tanh(name, x)
+
+
 class FloatModel:
     """A network to be stepped on floats, many streams at a time."""
 

@@ -5,11 +5,13 @@ import hashlib
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgernn import __version__
+from edgernn.train.emulated import EmulatedModel
 from edgernn.train.measure import Metric
 
 Progress = Callable[[str, int], Callable[[int], None]]
@@ -50,6 +52,23 @@ class Report:
     """The tensors farthest from their float values, worst first."""
     warnings: list[str] = field(default_factory=list)
     """What calibration found that accuracy may not show: states that grow when carried."""
+
+    @classmethod
+    def of(cls, models: Iterable[EmulatedModel], worst: Sequence[TensorError] = (), **known: Any
+           ) -> "Report":
+        """With ops and states counted over all parts of the model; `known` is the rest."""
+        every = list(models)
+        states = [one for model in every for one in model.initial(1).values()]
+        return cls(ops=Counter(op.name for model in every for op in model.graph.ops),
+                   state_bytes=sum(state.nbytes for state in states), worst=list(worst), **known)
+
+
+def metrics(split: str, profile: str, floats: Mapping[str, float], integers: Mapping[str, float]
+            ) -> dict[str, float]:
+    """What was measured, as a model keeps it: `test_int8_carry`."""
+    return {f"{split}_{kind}_{name}": round(value, 5)
+            for kind, values in (("float", floats), (profile, integers))
+            for name, value in values.items()}
 
 
 def provenance(weights: Sequence[Path], command: str) -> dict[str, str]:

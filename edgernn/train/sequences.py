@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import files
+from edgernn.errors import QuantizeError
+
+CALIBRATION_FRAMES = 100_000
+"""Enough for ranges to settle; more only takes longer."""
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,43 @@ def joined(first: Sequences, second: Sequences) -> Sequences:
             for name in ("rows", "lengths", "labels", "split", "targets")]
     return Sequences(*(None if a is None or b is None else np.concatenate([a, b])
                        for a, b in both))  # type: ignore[arg-type]
+
+
+def load_sequences(run: Path, features: int) -> Sequences:
+    """The frames that a run folder keeps, but for sequences of none.
+
+    Raises
+    ------
+    QuantizeError
+        If there are none, or not `features` wide.
+    """
+    path = run / "sequences.npz"
+    try:
+        sequences = Sequences.load(path)
+    except (OSError, ValueError, KeyError) as problem:
+        raise QuantizeError(f"{path} cannot be read ({problem}); the frames to calibrate on were "
+                            "needed. Train again: edgernn train DATA --out run/") from problem
+    sequences = sequences.where(sequences.lengths > 0)
+    width = sequences.rows.shape[1] if sequences.rows.ndim == 2 else 0
+    if not len(sequences) or width != features:
+        raise QuantizeError(f"{path} holds {len(sequences)} sequences {width} wide; at least one "
+                            f"{features} wide was needed. "
+                            "Train again: edgernn train DATA --out run/")
+    return sequences
+
+
+def calibration_rows(sequences: Sequences) -> list[NDArray[Any]]:
+    """Training sequences, up to `CALIBRATION_FRAMES`; all if none is marked so."""
+    pool = sequences.of_split("train") if "train" in sequences.split else sequences
+    within = np.cumsum(pool.lengths) <= max(CALIBRATION_FRAMES, int(pool.lengths[0]))
+    return list(pool.where(within))
+
+
+def measured_split(sequences: Sequences) -> tuple[str, Sequences]:
+    """The most honest split there is, and its name."""
+    for split in ("test", "validation", "train", "calibration"):
+        chosen = sequences.of_split(split)
+        if len(chosen):
+            return split, chosen
+    raise QuantizeError(f"sequences.npz has the splits {sorted(set(sequences.split))}; test, "
+                        "validation or train was needed. Train again: edgernn train")

@@ -12,10 +12,9 @@ Target tokens are numbered from 2, as `edgernn.frontend.tokens` has it; 1, which
 is what the decoder is given before the first.  Label i is token i + 1, so label 0 is the end.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from edgernn.train.architecture import Architecture, Layer
 from edgernn.train.config import TrainConfig
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
-from edgernn.train.reference import FloatModel
+from edgernn.train.parts import Described, FloatPart, Part, on_floats, only, over, roles
 from edgernn.train.stepper import States
 
 START, END = 1, 0
@@ -36,30 +35,11 @@ OUT_OF_SIGHT = np.float32(-1e9)
 """What a float mask adds to the score of padding."""
 
 Tokens = NDArray[np.int32]
-Arrays = Mapping[str, NDArray[np.float32]]
-
-
-class Part(Protocol):
-    """A step of which many run side by side."""
-
-    def initial(self, streams: int) -> States:
-        """States of so many sequences before their first frame."""
-
-    def codes(self, x: NDArray[Any], states: States) -> tuple[NDArray[Any], States]:
-        """Output and new states; `states` holds contexts too."""
-
-
-class FloatPart(FloatModel):
-    """A network to be stepped on floats; see `Part`."""
-
-    def codes(self, x: NDArray[Any], states: States) -> tuple[NDArray[Any], States]:
-        """See `Part.codes`."""
-        return self.step(x, states)
 
 
 def describe(config: TrainConfig, weights: Mapping[str, list[NDArray[np.float32]]],
              source: TokenSpec, target: TokenSpec, longest: tuple[int, int],
-             ) -> dict[str, tuple[Architecture, Arrays]]:
+             ) -> Described:
     """The parts of a trained Keras model, as `Network.build` takes them.
 
     Parameters
@@ -75,7 +55,7 @@ def describe(config: TrainConfig, weights: Mapping[str, list[NDArray[np.float32]
     letters, sounds = (len(weights[name][0]) for name in ("letters", "sounds"))
     read = (Layer("embedding", config.embedding, vocabulary=letters), Layer("gru", config.units),
             Layer("memory", memory))
-    found: dict[str, tuple[Architecture, Arrays]] = {}
+    found: Described = {}
     for name, arrays in ((ENCODER, weights["encoder"][:3]), (BACKWARD, weights["encoder"][3:])):
         if arrays:
             found[name] = (Architecture(1, (), source, read, task=PART, longest=longest[0]),
@@ -97,11 +77,6 @@ def describe(config: TrainConfig, weights: Mapping[str, list[NDArray[np.float32]
                                    task="transduce", longest=longest[1]),
                       _named(tuple(write), [*own, weights["scores"]]))
     return found
-
-
-def build(described: Mapping[str, tuple[Architecture, Arrays]]) -> dict[str, Network]:
-    """Networks of what `describe` gave."""
-    return {name: Network.build(*each) for name, each in described.items()}
 
 
 @dataclass(frozen=True)
@@ -134,13 +109,12 @@ class Transducer:
 
     @classmethod
     def of_floats(cls, found: Mapping[str, Network],
-                  make: Callable[[Network], FloatPart] = FloatPart) -> "Transducer":
-        """Of networks on floats."""
+                  parts: Mapping[str, FloatPart] | None = None) -> "Transducer":
+        """Of networks on floats; `parts` are the same, made otherwise."""
         decoder = found[DECODER]
         positions = max((layer.positions for layer in decoder.architecture.layers), default=0)
         contexts = Contexts(roles(decoder), positions, OUT_OF_SIGHT, "float32")
-        return cls({name: make(network) for name, network in found.items()}, contexts,
-                   decoder.architecture.longest)
+        return cls(parts or on_floats(found), contexts, decoder.architecture.longest)
 
     @classmethod
     def of_integers(cls, found: Mapping[str, Network],
@@ -164,7 +138,7 @@ class Transducer:
             label = scores.argmax(axis=1)
             on = label != END
             live, token = live[on], (label[on] + 1).astype(np.int32)
-            states, contexts = _only(states, on), _only(contexts, on)
+            states, contexts = only(states, on), only(contexts, on)
             if not len(live):
                 break
             for i, one in zip(live, token, strict=True):
@@ -219,51 +193,8 @@ def pad(rows: Sequence[Tokens], multiple: int = 1) -> Tokens:
     return found
 
 
-def save(described: Mapping[str, tuple[Architecture, Arrays]], folder: Path) -> None:
-    """Write each part's architecture.json and weights.npz into a folder of its name."""
-    for name, (architecture, arrays) in described.items():
-        own = folder / name
-        own.mkdir()
-        (own / "architecture.json").write_text(architecture.to_json(), encoding="utf-8")
-        with (own / "weights.npz").open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # keys are layer/array
-
-
-def load(folder: Path) -> dict[str, Network]:
-    """Read what `save` wrote."""
-    return {name: Network.load(folder / name) for name in PARTS if (folder / name).is_dir()}
-
-
-def roles(decoder: Network) -> dict[str, str]:
-    """Names of contexts by what they are: `attention2_memory` is the memory."""
-    return {name.rsplit("_", 1)[1]: name for name in decoder.contexts}
-
-
-def over(part: Part, rows: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
-    """A part over whole sequences: outputs (batch, frames, width), 0 as padding; last states."""
-    lengths = np.array([len(row) for row in rows])
-    order = np.argsort(-lengths, kind="stable")
-    states = part.initial(len(rows))
-    ends = {name: value.copy() for name, value in states.items()}
-    outputs: NDArray[Any] = np.empty(0)
-    for t in range(int(lengths.max())):
-        on = order[:np.count_nonzero(lengths > t)]
-        y, after = part.codes(np.stack([rows[i][t] for i in on]), states)
-        if not outputs.size:
-            outputs = np.zeros((len(rows), int(lengths.max()), y.shape[1]), y.dtype)
-        outputs[on, t] = y
-        for name, value in after.items():
-            ends[name][on] = value
-        states = _only(after, np.arange(np.count_nonzero(lengths > t + 1)))
-    return outputs, list(ends.values())
-
-
 def _padded(rows: NDArray[Any], positions: int) -> NDArray[Any]:
     return np.pad(rows, ((0, 0), (0, positions - rows.shape[1]), (0, 0)))
-
-
-def _only(states: States, which: NDArray[Any]) -> States:
-    return {name: value[which] for name, value in states.items()}
 
 
 def _named(stack: tuple[Layer, ...], arrays: list[list[NDArray[np.float32]]]

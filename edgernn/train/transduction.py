@@ -9,8 +9,6 @@
 `edgernn.train.transducer` holds the same as steps.
 """
 
-import csv
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,10 +20,10 @@ from numpy.typing import NDArray
 
 from edgernn.errors import ConfigError
 from edgernn.frontend.tokens import FIRST
-from edgernn.train import models, transducer
+from edgernn.train import models, parts, transducer
 from edgernn.train.assembly import measure
 from edgernn.train.config import TrainConfig
-from edgernn.train.folder import making
+from edgernn.train.folder import making, record
 from edgernn.train.loop import Average
 from edgernn.train.pairs import Pairs
 from edgernn.train.transducer import START, Transducer, pad
@@ -146,19 +144,14 @@ def fit(config: TrainConfig, data: Pairs, out: Path,
     with making(out, overwrite) as place:
         folder = place.run
         described, history, best, model = _learn(config, data, progress)
-        made = Transducer.of_floats(transducer.build(described))
+        made = Transducer.of_floats(parts.build(described))
         metrics = {f"{split}_float_greedy": error(made, data, split)
                    for split in ("validation", "test")}
         metrics |= {"epochs": len(history), "best_epoch": best,
                     "parameters": model.count_params()}
-        (folder / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, Epoch.__annotations__)
-            writer.writeheader()
-            writer.writerows(vars(epoch) for epoch in history)
+        record(folder, config, metrics, history)
         data.save(folder / "pairs.tsv")
-        transducer.save(described, folder)
+        parts.save(described, folder)
         model.save(folder / "model.keras")
     return metrics
 
@@ -195,7 +188,7 @@ def _learn(config: TrainConfig, data: Pairs, progress: Progress) -> tuple[
         latest = model.get_weights()
         model.set_weights(average.weights)
         described = transducer.describe(config, weights(model), data.source, data.target, longest)
-        found = error(Transducer.of_floats(transducer.build(described)), data, "validation",
+        found = error(Transducer.of_floats(parts.build(described)), data, "validation",
                       WATCHED)
         history.append(Epoch(number, loss, found, time.monotonic() - began))
         progress(history[-1])

@@ -104,6 +104,36 @@ def test_only_the_same_run_goes_on(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
+def test_a_bidirectional_run_that_was_stopped_goes_on_too(tmp_path):
+    pytest.importorskip("keras", reason="the extra `train` is not installed")
+    from edgernn.train.bidirection import fit
+
+    def tagged():
+        found = sensor_set()
+        own = found.sequences
+        return replace(found, sequences=replace(
+            own, targets=np.repeat(own.labels, own.lengths)))
+
+    config = make({"units": 6, "epochs": 4, "task": "label", "bidirectional": True,
+                   "dropout": 0.3, "average": 0.9})
+    begun = []
+
+    def stop(epoch):
+        if epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    fit(config, tagged(), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, tagged(), tmp_path / "run", stop)
+    fit(config, tagged(), tmp_path / "run", lambda epoch: begun.append(epoch.epoch))
+    assert begun == [2, 3, 4]  # told of the last one before; it did not begin again
+    for part in ("forward", "backward", "head"):
+        ended, expected = (tmp_path / name / part / "weights.npz" for name in ("run", "whole"))
+        assert ended.read_bytes() == expected.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run", "whole"]
+
+
 def checkpoint():
     return Checkpoint({"data": "a"}, {"rng": {"state": 2**127}, "best_key": [0.1, -1e-9]},
                       {"average": [np.arange(6.0).reshape(2, 3), np.float32(7)]})

@@ -21,9 +21,9 @@ from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
 from edgernn.train.profile import get_profile
-from edgernn.train.quantize import calibration_rows, load_sequences, tensor_errors
+from edgernn.train.quantize import tensor_errors
 from edgernn.train.reference import FloatOps
-from edgernn.train.sequences import Sequences
+from edgernn.train.sequences import Sequences, calibration_rows, load_sequences
 from tests import networks
 
 GRU, LSTM, RNN = Layer("gru", 8), Layer("lstm", 8), Layer("simple_rnn", 8)
@@ -260,7 +260,7 @@ def test_errors_are_those_that_quantizing_reports(tmp_path, layers):
     run = write_run(tmp_path / "run", *layers, longest=200)
     found = diagnose(run, sequences=1)
     network = Network.load(run)
-    every = load_sequences(run, network)
+    every = load_sequences(run, network.architecture.features)
     rows = next(one for one in every.of_split("test") if len(one) == found.frames)
     features = make_frontend(network.architecture.frontend).features
     ranges = calibrate(network, [features(one) for one in calibration_rows(every)])

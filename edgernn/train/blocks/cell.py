@@ -1,5 +1,6 @@
 """What recurrent cells have in common."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -84,3 +85,23 @@ def gated(layer: Layer, inputs: int, gates: int) -> Shapes:
     """Shapes of a cell whose gates lie side by side, as in Keras's own."""
     n = gates * layer.units
     return {"kernel": (inputs, n), "recurrent_kernel": (layer.units, n), "bias": (n,)}
+
+
+def looped(keras: Any, cell: Any, name: str) -> Any:
+    """A Keras layer that drives a cell of our own; RNN sees to masks."""
+    return keras.layers.RNN(cell, return_sequences=True, name=name)
+
+
+@functools.cache
+def keras_cell(keras: Any) -> Any:
+    """What Keras cells of our own have in common, where the only state is the output."""
+    class OwnCell(keras.layers.Layer):
+        def __init__(self, units: int, **options: Any) -> None:
+            super().__init__(**options)
+            self.units = units
+            self.state_size: Any = units
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "units": self.units}
+
+    return OwnCell

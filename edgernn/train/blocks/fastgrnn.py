@@ -17,7 +17,7 @@ import numpy as np
 
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.block import State
-from edgernn.train.blocks.cell import Cell, Shapes
+from edgernn.train.blocks.cell import Cell, Shapes, keras_cell, looped
 from edgernn.train.blocks.ops import SIGMOID_LIMIT, TANH_LIMIT, Ops, Precision, Weights
 
 
@@ -64,18 +64,14 @@ class FastGrnn(Cell):
 
     def keras(self, keras: Any, layer: Layer, name: str) -> Any:
         """See `Block.keras`."""
-        return keras.layers.RNN(_cell(keras)(layer.units), return_sequences=True, name=name)
+        return looped(keras, _cell(keras)(layer.units), name)
 
 
 @functools.cache
 def _cell(keras: Any) -> Any:
-    """The cell as Keras's RNN drives it; RNN sees to masks."""
+    """The cell in Keras."""
     @keras.saving.register_keras_serializable("edgernn")
-    class FastGrnnCell(keras.layers.Layer):
-        def __init__(self, units: int, **options: Any) -> None:
-            super().__init__(**options)
-            self.units = self.state_size = units
-
+    class FastGrnnCell(keras_cell(keras)):  # type: ignore[misc]  # made when Keras is there
         def build(self, input_shape: Any) -> None:
             n = self.units
             self.kernel = self.add_weight(shape=(input_shape[-1], n))
@@ -91,9 +87,6 @@ def _cell(keras: Any) -> Any:
             z, new = ops.sigmoid(pre), ops.tanh(pre + self.shift)
             h = (ops.sigmoid(self.zeta) * (1 - z) + ops.sigmoid(self.nu)) * new + z * h
             return h, [h]
-
-        def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "units": self.units}
 
     return FastGrnnCell
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.train.architecture import Layer
-from edgernn.train.blocks.cell import Shapes
+from edgernn.train.blocks.cell import Shapes, keras_cell
 from edgernn.train.blocks.layer_norm import center, scale
 from edgernn.train.blocks.ops import Ops, Weights
 
@@ -59,15 +59,14 @@ def pre_activation(ops: Ops[Any], gate: str, x: Any, h: Any, w: Weights, layer: 
 
 
 @functools.cache
-def keras_cell(keras: Any) -> Any:
+def normalized_cell(keras: Any) -> Any:
     """What the Keras cells share: their weights, and a gate's normalization."""
-    class NormalizedCell(keras.layers.Layer):
+    class NormalizedCell(keras_cell(keras)):  # type: ignore[misc]  # made when Keras is there
         gates = 1
 
         def __init__(self, units: int, epsilon: float = 1e-3, **options: Any) -> None:
-            super().__init__(**options)
-            self.units, self.epsilon = units, epsilon
-            self.state_size: Any = units
+            super().__init__(units, **options)
+            self.epsilon = epsilon
 
         def build(self, input_shape: Any) -> None:
             n = self.gates * self.units
@@ -90,6 +89,6 @@ def keras_cell(keras: Any) -> Any:
             return self.parts(self.gamma)[gate] * normal + self.parts(self.beta)[gate]
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "units": self.units, "epsilon": self.epsilon}
+            return {**super().get_config(), "epsilon": self.epsilon}
 
     return NormalizedCell

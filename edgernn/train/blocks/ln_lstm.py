@@ -15,7 +15,7 @@ import numpy as np
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks import layer_norm_gates as norm
 from edgernn.train.blocks.block import State
-from edgernn.train.blocks.cell import Cell, Shapes
+from edgernn.train.blocks.cell import Cell, Shapes, looped
 from edgernn.train.blocks.ops import SIGMOID_LIMIT, TANH_LIMIT, Ops, Precision, Weights
 
 
@@ -54,15 +54,14 @@ class LnLstm(Cell):
 
     def keras(self, keras: Any, layer: Layer, name: str) -> Any:
         """See `Block.keras`."""
-        cell = _cell(keras)(layer.units, layer.epsilon)
-        return keras.layers.RNN(cell, return_sequences=True, name=name)
+        return looped(keras, _cell(keras)(layer.units, layer.epsilon), name)
 
 
 @functools.cache
 def _cell(keras: Any) -> Any:
-    """The cell as Keras's RNN drives it; RNN sees to masks."""
+    """The cell in Keras."""
     @keras.saving.register_keras_serializable("edgernn")
-    class LnLstmCell(norm.keras_cell(keras)):  # type: ignore[misc]  # made when Keras is there
+    class LnLstmCell(norm.normalized_cell(keras)):  # type: ignore[misc]  # made when Keras is there
         gates = 4
 
         def __init__(self, units: int, epsilon: float = 1e-3, **options: Any) -> None:

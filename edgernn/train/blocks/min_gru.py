@@ -16,7 +16,7 @@ import numpy as np
 
 from edgernn.train.architecture import Layer
 from edgernn.train.blocks.block import State
-from edgernn.train.blocks.cell import Cell, Shapes
+from edgernn.train.blocks.cell import Cell, Shapes, keras_cell, looped
 from edgernn.train.blocks.ops import Ops, Precision, Weights
 
 
@@ -54,18 +54,14 @@ class MinGru(Cell):
 
     def keras(self, keras: Any, layer: Layer, name: str) -> Any:
         """See `Block.keras`."""
-        return keras.layers.RNN(_cell(keras)(layer.units), return_sequences=True, name=name)
+        return looped(keras, _cell(keras)(layer.units), name)
 
 
 @functools.cache
 def _cell(keras: Any) -> Any:
-    """The cell as Keras's RNN drives it; RNN sees to masks."""
+    """The cell in Keras."""
     @keras.saving.register_keras_serializable("edgernn")
-    class MinGruCell(keras.layers.Layer):
-        def __init__(self, units: int, **options: Any) -> None:
-            super().__init__(**options)
-            self.units = self.state_size = units
-
+    class MinGruCell(keras_cell(keras)):  # type: ignore[misc]  # made when Keras is there
         def build(self, input_shape: Any) -> None:
             self.kernel = self.add_weight(shape=(input_shape[-1], 2 * self.units))
             self.bias = self.add_weight(shape=(2 * self.units,), initializer="zeros")
@@ -76,9 +72,6 @@ def _cell(keras: Any) -> Any:
             z = keras.ops.sigmoid(z)
             h = (1 - z) * states[0] + z * new
             return h, [h]
-
-        def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "units": self.units}
 
     return MinGruCell
 

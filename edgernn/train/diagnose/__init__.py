@@ -19,8 +19,8 @@ from edgernn.train.diagnose.integers import Streams, try_profiles
 from edgernn.train.diagnose.states import StateMeter, StateRange, unused
 from edgernn.train.diagnose.walk import deal, walk
 from edgernn.train.network import Network
-from edgernn.train.quantize import Progress, calibration_rows, load_sequences, measured_split
-from edgernn.train.sequences import Sequences
+from edgernn.train.report import Progress
+from edgernn.train.sequences import Sequences, calibration_rows, load_sequences, measured_split
 
 PROFILES = ("int8", "int8x16")
 """That are tried."""
@@ -75,7 +75,7 @@ def diagnose(run: Path, sequences: int = 200,
         raise QuantizeError(f"{run} needs {', '.join(network.contexts)} from another part of its "
                             "model, and a network that is given frames alone was needed. "
                             "Examine a run of another --task")
-    every = load_sequences(run, network)
+    every = load_sequences(run, network.architecture.features)
     split, pool = measured_split(every)
     chosen = _chosen(pool, sequences)
     frontend = make_frontend(network.architecture.frontend)

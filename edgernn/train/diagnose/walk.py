@@ -1,44 +1,18 @@
 """Running a network over sequences twice at once: state carried over, and state reset."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.train.blocks.ops import Array
 from edgernn.train.network import Network
-from edgernn.train.reference import FloatModel, FloatOps
+from edgernn.train.reference import FloatModel, TraceOps
 from edgernn.train.stepper import States
 
 LANES = 4
 """Streams that sequences are dealt onto: few, so that each is long."""
-
-
-@dataclass
-class TraceOps(FloatOps):
-    """Float arithmetic that keeps every result of a frame, and which are sigmoids and tanhs."""
-
-    prefix: str = ""
-    seen: dict[str, Array] = field(default_factory=dict)
-    """The last frame's results by tensor name."""
-    kinds: dict[str, str] = field(default_factory=dict)
-    """`sigmoid` or `tanh`, by tensor name, of those that are one."""
-
-    def keep(self, name: str, value: Array) -> Array:
-        """Remember a result."""
-        self.seen[self.prefix + name] = value
-        return value
-
-    def sigmoid(self, name: str, x: Array) -> Array:
-        """See `Ops.sigmoid`."""
-        self.kinds[self.prefix + name] = "sigmoid"
-        return super().sigmoid(name, x)
-
-    def tanh(self, name: str, x: Array) -> Array:
-        """See `Ops.tanh`."""
-        self.kinds[self.prefix + name] = "tanh"
-        return super().tanh(name, x)
 
 
 @dataclass(frozen=True)
