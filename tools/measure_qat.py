@@ -84,7 +84,7 @@ def train_control(run: Path, out: Path, tuning: Tuning) -> None:
     best, best_arrays = judge.measured(), arrays
     for _ in range(tuning.epochs):
         learner.epoch()
-        judge.arrays = dict(learner.arrays)
+        judge.take(learner.arrays)
         found = judge.measured()
         if judge.better(found, best):
             best, best_arrays = found, judge.arrays

@@ -196,7 +196,7 @@ class Tuner:
 
     def __init__(self, architecture: Architecture, arrays: Arrays, sequences: Sequences,
                  tuning: Tuning) -> None:
-        self.architecture, self.arrays, self.tuning = architecture, dict(arrays), tuning
+        self.architecture, self.tuning = architecture, tuning
         self._profile: Profile = get_profile(tuning.profile)
         self._frontend = make_frontend(architecture.frontend)
         self._train = sequences.of_split("train")
@@ -213,6 +213,13 @@ class Tuner:
         self._rng = np.random.default_rng(tuning.seed)
         batches = -(-len(self._train) // tuning.batch)
         self._adam = Adam(tuning.learning_rate, tuning.epochs * batches)
+        self.take(arrays)
+
+    def take(self, arrays: Arrays) -> None:
+        """Go on with these weights, and with the ranges that they give."""
+        self.arrays = dict(arrays)
+        self.ranges: Ranges = calibrate(Network.build(self.architecture, arrays),
+                                        self._calibration)
 
     def features(self, sequences: Sequences) -> list[NDArray[Any]]:
         """Features of each sequence."""
@@ -220,7 +227,7 @@ class Tuner:
 
     def measured(self) -> dict[str, float]:
         """The task's metric of the integer step with the present weights."""
-        model = self._emulated(self._ranges())
+        model = self._emulated()
         rows = [model.encode(rows) for rows in self.held_out]
         return measure(self.architecture, model, rows, self.held_out)
 
@@ -232,24 +239,21 @@ class Tuner:
 
     def epoch(self) -> float:
         """Go through the training sequences once; gives the mean loss."""
-        ranges = self._ranges()
         order = self._rng.permutation(len(self._train))
         total = count = 0.0
         for start in range(0, len(order), self.tuning.batch):
             batch = self._train.where(order[start:start + self.tuning.batch])
-            for loss, counted in self._learn(batch, ranges):
+            for loss, counted in self._learn(batch):
                 total, count = total + loss, count + counted
+        self.take(self.arrays)
         return total / max(count, 1.0)
 
-    def _ranges(self) -> Ranges:
-        return calibrate(Network.build(self.architecture, self.arrays), self._calibration)
-
-    def _emulated(self, ranges: Ranges) -> EmulatedModel:
+    def _emulated(self) -> EmulatedModel:
         network = Network.build(self.architecture, self.arrays)
-        data, pairs = emit(network, ranges, self._profile)
+        data, pairs = emit(network, self.ranges, self._profile)
         return EmulatedModel(data, pairs, self.architecture.frontend)
 
-    def _learn(self, batch: Sequences, ranges: Ranges) -> Iterator[tuple[float, float]]:
+    def _learn(self, batch: Sequences) -> Iterator[tuple[float, float]]:
         """One update per `tbptt` frames; gives the loss and what it counts."""
         targets, weights = asked(batch)
         cuts = batch.ends[:-1]
@@ -261,7 +265,7 @@ class Tuner:
             part = slice(start, start + self.tuning.tbptt)
             if not counts[:, part].any() and start + self.tuning.tbptt >= frames:
                 return
-            model = self._emulated(ranges)
+            model = self._emulated()
             leaves = {name: Node(value) for name, value in self.arrays.items()}
             outputs, states = self._forward(model, leaves, rows[:, part], states)
             loss, slopes = self._loss(outputs, wanted[:, part], counts[:, part])

@@ -42,8 +42,7 @@ LAYERS = {name: layer for name, layer in networks.CELLS.items()}
 @pytest.mark.parametrize("name", LAYERS)
 def test_what_goes_forward_is_what_the_emulator_computes(name, profile):
     one = tuner(dataclasses.replace(LAYERS[name], units=6), profile)
-    ranges = one._ranges()
-    model = one._emulated(ranges)
+    model = one._emulated()
     leaves = {key: Node(value) for key, value in one.arrays.items()}
     seen = {}
 
@@ -81,7 +80,7 @@ def test_what_goes_forward_is_what_the_emulator_computes(name, profile):
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_are_those_of_the_float_network_where_nothing_is_rounded(name):
     one = tuner(dataclasses.replace(LAYERS[name], units=5), "int16x8")
-    model = one._emulated(one._ranges())
+    model = one._emulated()
     rows = np.random.default_rng(1).normal(size=(2, 4, 4)).astype(np.float32)
     weights = np.random.default_rng(2).normal(size=2)
 
