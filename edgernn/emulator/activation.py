@@ -38,6 +38,9 @@ def _sigmoid_table() -> Int:
 
 SIGMOID_TABLE = _sigmoid_table()
 
+LOGISTIC_EXACT, TANH_EXACT = (2.0**-12,), (2.0**-12, 2.0**-11)
+"""Scales of int16 inputs that the kernels bring to the table's grid without rounding."""
+
 
 def all_codes(q: QType) -> Int:
     """Every integer that a type can hold, lowest first."""
@@ -73,19 +76,25 @@ def _table8(x: QType, function: Callable[[Int], Int], bits: int, zero_point: int
     return np.clip(result, -128, 127)
 
 
-def _table_input(x: QType, powers: tuple[float, ...]) -> Int:
-    """Every int16 code in units of 1 / (3 * 4096), the grid of the interpolation.
+def table_multiplier(x: QType, powers: tuple[float, ...]) -> tuple[int, int]:
+    """From int16 codes to units of 1 / (3 * 4096), the grid of the interpolation: ``* m >> s``.
 
     For scales among `powers` the kernels multiply exactly; for others by a 15-bit
     multiplier, cut, not rounded.
     """
     if x.scale in powers:
-        return all_codes(x) * 3 * round(x.scale * 4096)
+        return 3 * round(x.scale * 4096), 0
     multiplier, shift = x.scale * 4096.0 * 3.0, 0
     while multiplier <= 32767.0 / 2.0 and shift <= 30:
         multiplier, shift = multiplier * 2.0, shift + 1
+    return int(multiplier), shift
+
+
+def _table_input(x: QType, powers: tuple[float, ...]) -> Int:
+    """Every int16 code on that grid."""
+    multiplier, shift = table_multiplier(x, powers)
     rounding = 1 << (shift - 1) if shift else 0
-    return (all_codes(x) * int(multiplier) + rounding) >> shift
+    return (all_codes(x) * multiplier + rounding) >> shift
 
 
 def _interpolate(size: Int, bits: int) -> Int:
@@ -97,14 +106,14 @@ def _interpolate(size: Int, bits: int) -> Int:
 
 
 def _logistic16(x: QType) -> Int:
-    value = _table_input(x, (2.0**-12,))
+    value = _table_input(x, LOGISTIC_EXACT)
     size = np.abs(value)
     y = np.where(size >> 9 >= 255, 0x7FFF << 10, _interpolate(size, 9))
     return np.where(value >= 0, y + (1 << 9), (1 << 25) - y + (1 << 9) - 1) >> 10
 
 
 def _tanh16(x: QType) -> Int:
-    value = _table_input(x, (2.0**-12, 2.0**-11))
+    value = _table_input(x, TANH_EXACT)
     size = np.abs(value)
     y = np.where(size >> 8 >= 255, 0xFFFF << 8, _interpolate(size, 8))
     return np.where(value >= 0, y - (1 << 23) + (1 << 7), -y + (1 << 23) + (1 << 7) - 1) >> 8

@@ -27,7 +27,7 @@ def fully_connected(x: QType, weights: Tensor, bias: Tensor | None, y: QType,
     if bias is not None and bias.data is not None:
         offset = bias.data.astype(np.int64)
     offset = offset - x.zero_point * weights.data.astype(np.int64).sum(axis=1)
-    multiplier = _matmul_multiplier(x, weights, y)
+    multiplier = matmul_multiplier(x, weights, y)
     rescale = multiplier.times_wide if x.dtype == "int16" else multiplier.times
     low = max(y.low, y.zero_point) if activation == "RELU" else y.low
 
@@ -56,7 +56,8 @@ def depthwise(x: QType, weights: Tensor, bias: Tensor, y: QType,
     return run
 
 
-def _matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
+def matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
+    """From sums of a FULLY_CONNECTED to codes of `y`: one for all outputs, or one for each."""
     scales = np.array(weights.scales, np.float64)
     if len(scales) > 1:
         return Multiplier.each(x.scale * scales / y.scale)
