@@ -29,6 +29,22 @@ def smoothed_steps(spec: DetectorSpec, step_ms: float) -> int:
     return max(1, round(spec.smoothing_ms / step_ms))
 
 
+@dataclass(frozen=True)
+class DetectorConstants:
+    """The whole numbers of a detector, as a device needs them."""
+
+    watched: list[int]
+    """Index, among the labels, of each that can fire."""
+    n: int
+    """Steps whose scores are averaged."""
+    pause: int
+    """Steps after a detection in which nothing fires."""
+    fire: NDArray[np.int64]
+    """Sum of n scores, 1.0 being 32768, at which each watched label fires."""
+    rearm: NDArray[np.int64]
+    """Sum below which it may fire again."""
+
+
 class Detector:
     """Fire when a smoothed score reaches its threshold, once per event.
 
@@ -54,6 +70,10 @@ class Detector:
     step_ms : float
         Milliseconds from one step to the next.
 
+    Attributes
+    ----------
+    constants : DetectorConstants
+
     Raises
     ------
     ModelError
@@ -63,21 +83,23 @@ class Detector:
     def __init__(self, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float) -> None:
         _check(spec, labels)
         self.spec, self.labels = spec, labels
-        self._watched = [i for i, label in enumerate(labels) if label in spec.thresholds]
-        self._n = smoothed_steps(spec, step_ms)
-        self._pause = round(spec.refractory_ms / step_ms)
-        wanted = [spec.thresholds[labels[i]] for i in self._watched]
-        self._fire = np.array([self._n * round(ONE * p) for p in wanted], np.int64)
-        self._rearm = np.array([self._n * round(ONE * max(p - spec.hysteresis, p / 2))
-                                for p in wanted], np.int64)
+        watched = [i for i, label in enumerate(labels) if label in spec.thresholds]
+        wanted = [spec.thresholds[labels[i]] for i in watched]
+        n = smoothed_steps(spec, step_ms)
+        self.constants = DetectorConstants(
+            watched, n, round(spec.refractory_ms / step_ms),
+            np.array([n * round(ONE * p) for p in wanted], np.int64),
+            np.array([n * round(ONE * max(p - spec.hysteresis, p / 2)) for p in wanted],
+                     np.int64))
         self.reset()
 
     def reset(self) -> None:
         """Forget everything; all labels are armed."""
-        self._window = np.zeros((self._n, len(self._watched)), np.int64)
-        self._sum = np.zeros(len(self._watched), np.int64)
-        self._armed = np.ones(len(self._watched), bool)
-        self._at, self._since = 0, self._pause
+        count = len(self.constants.watched)
+        self._window = np.zeros((self.constants.n, count), np.int64)
+        self._sum = np.zeros(count, np.int64)
+        self._armed = np.ones(count, bool)
+        self._at, self._since = 0, self.constants.pause
 
     def push(self, scores: NDArray[Any], time_s: float) -> Detection | None:
         """Take the scores of one step.
@@ -93,20 +115,21 @@ class Detector:
         -------
         Detection or None
         """
-        new = np.rint(scores[self._watched] * ONE).astype(np.int64)
+        c = self.constants
+        new = np.rint(scores[c.watched] * ONE).astype(np.int64)
         self._sum += new - self._window[self._at]
         self._window[self._at] = new
-        self._at = (self._at + 1) % self._n
-        self._armed |= self._sum < self._rearm
+        self._at = (self._at + 1) % c.n
+        self._armed |= self._sum < c.rearm
         self._since += 1
-        margin = np.where(self._armed, self._sum - self._fire, -1)
-        if self._since < self._pause or margin.max(initial=-1) < 0:
+        margin = np.where(self._armed, self._sum - c.fire, -1)
+        if self._since < c.pause or margin.max(initial=-1) < 0:
             return None
         best = int(margin.argmax())
         self._armed[best] = False
         self._since = 0
-        return Detection(self.labels[self._watched[best]],
-                         float(self._sum[best]) / (ONE * self._n), time_s)
+        return Detection(self.labels[c.watched[best]],
+                         float(self._sum[best]) / (ONE * c.n), time_s)
 
 
 def _check(spec: DetectorSpec, labels: tuple[str, ...]) -> None:
