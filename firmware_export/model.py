@@ -8,7 +8,7 @@ import numpy as np
 from edgernn.plan import Call, Plan, Value
 from edgernn.plan.calls import CONSTANT, INPUT, OUTPUT, SCRATCH, STATE
 from edgernn.plan.layout import LAYOUTS
-from firmware_export import ctext
+from firmware_export import ctext, golden
 
 SCRATCH_NAMES = {"int8": "scratch_s8", "int16": "scratch_s16", "int32": "scratch_s32"}
 STRUCTS = {"sub": "add", "matmul": "matmul", "logistic": "gate", "tanh": "gate",
@@ -74,6 +74,13 @@ class ModelText:
     def state_fields(self) -> tuple[str, ...]:
         """Names of the remembered fields of the struct, in the order of the plan."""
         return tuple(self._states[value.name] for value, _ in self.plan.states)
+
+    def byte_arrays(self) -> Iterator[tuple[str, str]]:
+        """The C name of the tensor, and the field, of each of `golden.byte_arrays`."""
+        for call in self.plan.calls:
+            for field, value in call.params.items():
+                if golden.is_bytes(field, value):
+                    yield self._names(call.makes), field
 
     def _data(self, call: Call) -> Iterator[str]:
         name = self._names(call.makes)

@@ -15,7 +15,7 @@ def fill(text: str, values: Mapping[str, Any]) -> str:
         If there is no value for a hole.
     """
     known = {**values, "NAME": str(values["name"]).upper()}
-    return re.sub(r"@([A-Za-z_]+)@", lambda hole: str(known[hole.group(1)]), text)
+    return re.sub(r"@([A-Za-z_]\w*)@", lambda hole: str(known[hole.group(1)]), text)
 
 
 def read(name: str) -> str:

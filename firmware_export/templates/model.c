@@ -37,13 +37,13 @@ void @name@_hold(const @name@_state *state, @name@_score scores[@NAME@_LABELS])
 {
     (void)memcpy(scores, state->scores, sizeof state->scores);
 }
-@more@
+@source_more@
 /* ---- the proof --------------------------------------------------------------------- */
 
 /* Frames, and what edgernn's emulator made of them. */
 @golden@
-/* What the weights add up to: Fletcher's sum, which a flipped bit changes. */
-static uint32_t fletcher(const int8_t *data, size_t n, uint32_t sum)
+/* Adler-32, which any flipped bit changes. */
+static uint32_t adler(const int8_t *data, size_t n, uint32_t sum)
 {
     uint32_t low = sum & 0xFFFFu, high = sum >> 16;
     for (; n > 0u; n--) {

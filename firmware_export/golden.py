@@ -1,0 +1,88 @@
+"""Frames, and what the emulator makes of them: the proof that an export carries with it."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.emulator import Emulator
+from edgernn.graph import Graph
+from edgernn.plan import Plan
+from edgernn.plan.layout import LAYOUTS
+from edgernn.spec import ModelSpec, TokenSpec
+
+STEPS = 8
+"""More than three: what goes wrong in a state needs a step or two to be seen."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Steps from reset."""
+
+    features: NDArray[Any]
+    """Shape (steps, width)."""
+    scores: NDArray[Any]
+    """Codes, shape (steps, labels)."""
+    states: tuple[NDArray[Any], ...]
+    """What each state of the plan is after the last step."""
+
+
+def golden(graph: Graph, spec: ModelSpec, plan: Plan, steps: int = STEPS) -> Golden:
+    """Steps of the emulator on random frames, the same for every export of a model.
+
+    The frames wander over all codes: the proof is of the arithmetic, not of the accuracy.
+    """
+    emulator = Emulator(graph)
+    features = _frames(graph, spec, steps)
+    state = {value.name: np.full(graph.tensor(value.name).shape, zero, value.dtype)
+             for value, zero in plan.states}
+    scores = []
+    for frame in features:
+        made = emulator.run({spec.input: frame[None], **state})
+        scores.append(made[spec.output][0])
+        state |= {pair.input: made[pair.output] for pair in spec.states}
+    return Golden(features, np.array(scores),
+                  tuple(state[value.name].reshape(-1) for value, _ in plan.states))
+
+
+def _frames(graph: Graph, spec: ModelSpec, steps: int) -> NDArray[Any]:
+    rng = np.random.default_rng(0)
+    x = graph.tensor(spec.input)
+    shape = (steps, x.shape[-1])
+    if isinstance(spec.frontend, TokenSpec):
+        return rng.integers(1, spec.frontend.numbers, shape).astype(x.dtype)
+    # Half of them within the middle half of the range, where gates are not saturated.
+    q = x.qtype
+    frames = rng.integers(q.low, q.high + 1, shape)
+    frames[::2] //= 2
+    return frames.astype(x.dtype)
+
+
+def checksum(plan: Plan, layout: str) -> int:
+    """Adler-32 over all int8 arrays of a plan, its matrices in that layout."""
+    sum_ = 1
+    for name, array in byte_arrays(plan):
+        laid = LAYOUTS[layout](array) if name.endswith(LAID_OUT) else array
+        sum_ = zlib.adler32(laid.tobytes(), sum_)
+    return sum_
+
+
+LAID_OUT = ":fc_s8:weights"
+"""The end of the names of matrices that lie in a layout."""
+
+
+def byte_arrays(plan: Plan) -> Iterator[tuple[str, NDArray[np.int8]]]:
+    """Every int8 array of a plan in the order of its calls, and ``tensor:kernel:field``."""
+    for call in plan.calls:
+        kernel = call.kernel.removesuffix("_s16") if call.kernel == "fc_s8_s16" else call.kernel
+        for field, value in call.params.items():
+            if is_bytes(field, value):
+                yield f"{call.makes}:{kernel}:{field}", value
+
+
+def is_bytes(field: str, value: Any) -> bool:
+    """Whether a parameter is an array of weights, or of a table."""
+    return isinstance(value, np.ndarray) and value.dtype == np.int8 and field != "shift"
