@@ -93,7 +93,8 @@ def _fill(folder: Path, files: Mapping[str, str | bytes], products: Sequence[str
     contents = {name: text.encode("utf-8") if isinstance(text, str) else text
                 for name, text in files.items()}
     sums = {name: _sha256(data) for name, data in sorted(contents.items())}
-    contents[MANIFEST] = (json.dumps({"products": list(products), "sha256": sums}, indent=2) + "\n").encode()
+    manifest = json.dumps({"products": list(products), "sha256": sums}, indent=2)
+    contents[MANIFEST] = f"{manifest}\n".encode()
     for name, data in contents.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from edgernn.spec import DetectorSpec, LogMelSpec, ModelSpec, StandardizeSpec, T
 from edgernn.stream import HOLD_S, HOLD_STEPS
 from firmware_export import ctext, golden, template
 from firmware_export.detector import detector_text
-from firmware_export.frontend import FrontendText, frontend_text
+from firmware_export.frontend import frontend_text
 from firmware_export.model import ModelText
 
 NUMBERS = ("regress", "next")

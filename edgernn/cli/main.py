@@ -17,6 +17,7 @@ VERBS = {
     "compare": "Train a grid of cells and widths: which one for my device?",
     "finetune": "Train a run on in integers, so that less is lost.",
     "export": "Turn a model into C for microcontrollers.",
+    "simulate": "Run an exported project on this machine.",
     "generate": "Let a model go on by itself: music or text.",
     "stream": "Drive a model over a microphone, a file or a pipe.",
     "info": "Show what a model is.",
