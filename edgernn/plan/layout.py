@@ -16,13 +16,35 @@ def rows(matrix: Bytes) -> Bytes:
     return matrix.reshape(-1)
 
 
+def pairs(matrix: Bytes) -> Bytes:
+    """Tiles of 4 rows by 4 columns, padded with zeros, two rows to a 16-bit half: b * 256 + a.
+
+    Weights are -127 to 127, so no half overflows (`edgernn.plan.lower` has looked).
+    """
+    padded = _padded(matrix, 4).astype(np.int16).reshape(-1, 2, 2, _groups(matrix), 4)
+    halves = padded[:, :, 1] * 256 + padded[:, :, 0]          # (tile, pair, group, column)
+    order = halves[..., [0, 2, 1, 3]].transpose(0, 2, 1, 3)   # (tile, group, pair, column)
+    return np.ascontiguousarray(order).astype("<i2").view(np.int8).reshape(-1)
+
+
 def tiles(matrix: Bytes) -> Bytes:
     """Tiles of 16 rows by 4 columns, padded with zeros; a row of a tile is a 32-bit word."""
+    return _padded(matrix, 16).reshape(-1, 16, _groups(matrix), 4).swapaxes(1, 2).reshape(-1)
+
+
+def _groups(matrix: Bytes) -> int:
+    """How many times four columns there are, the last ones padded."""
+    return -(-matrix.shape[1] // 4)
+
+
+def _padded(matrix: Bytes, rows_of_a_tile: int) -> Bytes:
     outputs, inputs = matrix.shape
-    padded = np.zeros((-(-outputs // 16) * 16, -(-inputs // 4) * 4), np.int8)
+    padded = np.zeros((-(-outputs // rows_of_a_tile) * rows_of_a_tile,
+                       4 * _groups(matrix)), np.int8)
     padded[:outputs, :inputs] = matrix
-    return padded.reshape(-1, 16, padded.shape[1] // 4, 4).swapaxes(1, 2).reshape(-1)
+    return padded
 
 
-LAYOUTS: Mapping[str, Callable[[Bytes], Bytes]] = {"ERNN_ROWS": rows, "ERNN_TILES": tiles}
+LAYOUTS: Mapping[str, Callable[[Bytes], Bytes]] = {"ERNN_ROWS": rows, "ERNN_PAIRS": pairs,
+                                                       "ERNN_TILES": tiles}
 """By the name that ernn_target.h gives them."""

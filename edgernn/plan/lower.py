@@ -108,13 +108,23 @@ def _low(y: QType, op: Op) -> int:
     return max(y.low, y.zero_point) if op.options.get("activation") == "RELU" else y.low
 
 
-def _each(multiplier: Multiplier, count: int) -> dict[str, NDArray[Any]]:
-    """One multiplier and shift per output, also where all share them."""
+def _each(multiplier: Multiplier, count: int, y: Tensor) -> dict[str, NDArray[Any]]:
+    """One multiplier and shift to the right per output, also where all share them."""
+    right = -np.resize(np.asarray(multiplier.shift, np.int64), count)
+    _check_right(right, y)
     return {"multiplier": np.resize(np.asarray(multiplier.m, np.int64), count).astype(np.int32),
-            "shift": np.resize(np.asarray(multiplier.shift, np.int64), count).astype(np.int8)}
+            "right": right.astype(np.int8)}
 
 
-def _reduced(multiplier: Multiplier, count: int) -> dict[str, NDArray[Any]]:
+def _check_right(right: NDArray[np.int64], y: Tensor) -> None:
+    """Sums are finer than what is made of them by half or more: fewer instructions round them."""
+    if right.min() < 1 or right.max() > 30:
+        raise ModelError(f"{y.name!r} has a scale 2**{int(-right.min())} times that of the sums "
+                         "it is made of; 2**-1 to 2**-30 was needed. Quantize the model again, "
+                         "calibrated on frames like those it will see: edgernn quantize")
+
+
+def _reduced(multiplier: Multiplier, count: int, y: Tensor | None = None) -> dict[str, NDArray[Any]]:
     """The same for sums of 64 bits: 15 bits of multiplier, and the shift to the right."""
     m = np.resize(np.asarray(multiplier.m, np.int64), count)
     m = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
@@ -133,18 +143,24 @@ def _matmul(graph: Graph, op: Op) -> list[Draft]:
     multiplier = arithmetic.matmul_multiplier(x, weights, y)
     wide = x.dtype == "int16"
     params = {"weights": weights.values, "offset": offset if wide else _int32(offset, weights),
-              **(_reduced if wide else _each)(multiplier, outputs),
+              **(_reduced if wide else _each)(multiplier, outputs, graph.tensors[op.outputs[0]]),
               "inputs": inputs, "outputs": outputs, "y_zero": y.zero_point, "y_low": _low(y, op)}
     rows = prod(graph.tensors[op.inputs[0]].shape) // inputs
     return [Draft(f"fc_{SUFFIX[x.dtype]}", params, op.inputs[:1], op.outputs[0], (rows,))]
 
 
 def _int32(offset: NDArray[np.int64], weights: Tensor) -> NDArray[np.int32]:
-    """Sums start there, and are of 32 bits all the way: 128 * 127 a product."""
-    room = 2**31 - 1 - 255 * 128 * prod(weights.shape[1:])
+    """Sums start there and stay within 2**30, which the kernels double; a product is 127 * 128.
+
+    Weights of -128, which edgernn never makes, would leave the 16 bits that two share.
+    """
+    if weights.values.min(initial=0) < -127:
+        raise ModelError(f"{weights.name!r} has a weight of -128; -127 to 127 was needed. Quantize "
+                         "the model with edgernn quantize")
+    room = 2**30 - 1 - 127 * 128 * prod(weights.shape[1:])
     if np.abs(offset).max(initial=0) > room:
         raise ModelError(f"sums of {weights.name!r} can reach {np.abs(offset).max()} and more; "
-                         "32 bits were needed. Quantize the model again: edgernn quantize")
+                         "2**30 was needed. Quantize the model again: edgernn quantize")
     return offset.astype(np.int32)
 
 
@@ -158,7 +174,7 @@ def _depthwise(graph: Graph, op: Op) -> list[Draft]:
                                                      channels) / y.scale)
     wide = x.dtype == "int16"
     params = {"weights": kernel, "offset": offset if wide else _int32(offset, weights),
-              **(_reduced if wide else _each)(multiplier, channels),
+              **(_reduced if wide else _each)(multiplier, channels, graph.tensors[op.outputs[0]]),
               "taps": taps, "channels": channels, "y_zero": y.zero_point, "y_low": _low(y, op)}
     return [Draft(f"depthwise_{SUFFIX[x.dtype]}", params, op.inputs[:1], op.outputs[0], ())]
 
@@ -170,9 +186,7 @@ def _batch_matmul(graph: Graph, op: Op) -> list[Draft]:
     # The kernel multiplies the two float32 scales in float32.
     multiplier = Multiplier.of(float(np.float32(a.scale) * np.float32(b.scale)) / y.scale)
     wide = a.dtype == "int16"
-    scale = {name: int(value[0])
-             for name, value in (_reduced if wide else _each)(multiplier, 1).items()}
-    params = {**scale, "heads": prod(shape[:-2]), "rows": shape[-2], "inner": shape[-1],
+    params = {**_one(multiplier, wide), "heads": prod(shape[:-2]), "rows": shape[-2], "inner": shape[-1],
               "columns": other[-2] if transposed else other[-1], "transposed": int(transposed),
               "a_zero": a.zero_point, "b_zero": b.zero_point, "y_zero": y.zero_point}
     return [Draft(f"matmul_{SUFFIX[a.dtype]}", params, op.inputs[:2], op.outputs[0], (),
@@ -196,18 +210,29 @@ def _elementwise(graph: Graph, op: Op) -> list[Draft]:
         return [_table_beside_a_constant(graph, op, constants)]
     if op.name == "MUL":
         m = Multiplier.of(a.scale * b.scale / y.scale)
-        params = {"multiplier": m.m, "shift": m.shift}
+        params = {"multiplier": m.m, "right": -m.shift}
+        rights = [-m.shift]
     else:
         twice = 2 * max(a.scale, b.scale)
         bits = 15 if y.dtype == "int16" else 20
         of_a, of_b = Multiplier.of(a.scale / twice), Multiplier.of(b.scale / twice)
         of_y = Multiplier.of(twice / (2.0**bits * y.scale))
-        params = {"a_multiplier": of_a.m, "a_shift": of_a.shift, "b_multiplier": of_b.m,
-                  "b_shift": of_b.shift, "y_multiplier": of_y.m, "y_shift": of_y.shift,
+        params = {"a_multiplier": of_a.m, "a_right": -of_a.shift, "b_multiplier": of_b.m,
+                  "b_right": -of_b.shift, "y_multiplier": of_y.m, "y_right": -of_y.shift,
                   "y_low": _low(y, op)}
+        # The side with the larger scale is halved; the other's multiplier is below one half.
+        rights = [right for right in (-of_a.shift, -of_b.shift) if right] + [-of_y.shift]
+    _check_right(np.array(rights), target)
     zeros = {"a_zero": a.zero_point, "b_zero": b.zero_point, "y_zero": y.zero_point}
     return [Draft(f"{op.name.lower()}_{SUFFIX[y.dtype]}", params | zeros, op.inputs[:2],
                   op.outputs[0], (count,), constants)]
+
+
+def _one(multiplier: Multiplier, wide: bool) -> dict[str, int]:
+    """One multiplier for all, for sums of 32 or of 64 bits."""
+    if not wide:
+        return {"multiplier": multiplier.m, "shift": multiplier.shift}
+    return {name: int(value[0]) for name, value in _reduced(multiplier, 1).items()}
 
 
 def _table_beside_a_constant(graph: Graph, op: Op, constants: Mapping[int, NDArray[Any]]) -> Draft:

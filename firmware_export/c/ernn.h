@@ -16,14 +16,14 @@
 /* ---- sums of products ------------------------------------------------------------- */
 
 /* y = W x + b on int8:  y[i] = saturate(y_zero + scale_i (offset[i] + sum over j of
- * weights[i][j] x[j])).  scale_i = multiplier[i] 2^(shift[i] - 31).
+ * weights[i][j] x[j])).  scale_i = multiplier[i] 2^(-31 - right[i]).
  * weights are in the order that ERNN_LAYOUT names (ernn_target.h).
  * x: rows times `inputs`, y: rows times `outputs`; they must not overlap. */
 typedef struct {
     const int8_t *weights;
     const int32_t *offset;      /* bias - x_zero * (sum of the row's weights)  */
     const int32_t *multiplier;
-    const int8_t *shift;
+    const int8_t *right;        /* 1 to 30 */
     int32_t inputs, outputs;
     int32_t y_zero, y_low;      /* y_low: smallest code, y_zero after a relu   */
 } ernn_fc_s8_t;
@@ -50,7 +50,7 @@ typedef struct {
     const int8_t *weights;
     const int32_t *offset;
     const int32_t *multiplier;
-    const int8_t *shift;
+    const int8_t *right;
     int32_t taps, channels;
     int32_t y_zero, y_low;
 } ernn_depthwise_s8_t;
@@ -78,9 +78,10 @@ void ernn_matmul_s16(const ernn_matmul_t *p, const int16_t *a, const int16_t *b,
 
 /* ---- value by value, n of them ---------------------------------------------------- */
 
-/* y = a + b, or a - b: both sides are brought to twice the larger scale first. */
+/* y = a + b, or a - b: both sides are brought to twice the larger scale first.  A right of 0 is
+ * that of the larger one, whose multiplier is one half; all others are 1 to 30. */
 typedef struct {
-    int32_t a_multiplier, a_shift, b_multiplier, b_shift, y_multiplier, y_shift;
+    int32_t a_multiplier, a_right, b_multiplier, b_right, y_multiplier, y_right;
     int32_t a_zero, b_zero, y_zero, y_low;
 } ernn_add_t;
 void ernn_add_s8(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n);
@@ -90,7 +91,7 @@ void ernn_sub_s16(const ernn_add_t *p, const int16_t *a, const int16_t *b, int16
 
 /* y = scale (a - a_zero) (b - b_zero) + y_zero, saturated. */
 typedef struct {
-    int32_t multiplier, shift;
+    int32_t multiplier, right;  /* 1 to 30 */
     int32_t a_zero, b_zero, y_zero;
 } ernn_mul_t;
 void ernn_mul_s8(const ernn_mul_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n);

@@ -5,64 +5,84 @@
 
 #if !defined(ERNN_ELEMENTWISE_ELSEWHERE)
 
-/* a + sign b with `bits` more bits, int8 having room for 20 and int16 for 15. */
-static inline int32_t sum(const ernn_add_t *p, int32_t a, int32_t b, int32_t bits, int32_t sign)
+/* A side of a sum, brought to twice the larger scale with `bits` more bits: int8 has room for
+ * 20 and int16 for 15.  The side with the larger scale is halved, and not rounded. */
+static inline int32_t side(int32_t x, int32_t m, int32_t right, int32_t bits, int half)
 {
-    const int32_t left = ernn_times((a - p->a_zero) * (1 << bits), p->a_multiplier, p->a_shift);
-    const int32_t right = ernn_times((b - p->b_zero) * (1 << bits), p->b_multiplier, p->b_shift);
-    return ernn_times(left + sign * right, p->y_multiplier, p->y_shift) + p->y_zero;
+    return half != 0 ? x * (1 << (bits - 1)) : ernn_times_small(x * (1 << bits), m, right);
 }
+
+/* All of a sum's values, for constant `bits`, `sign`, `a_half` and `b_half`. */
+#define SUM(type, bits, sign, a_half, b_half, saturate)                                               \
+    do {                                                                                          \
+        const ernn_add_t q = *p;                                                                  \
+        const type *const end = a + n;                                                            \
+        while (a < end) {                                                                         \
+            const int32_t left = side(*a++ - q.a_zero, q.a_multiplier, q.a_right, bits, a_half);  \
+            const int32_t right = side(*b++ - q.b_zero, q.b_multiplier, q.b_right, bits, b_half); \
+            const int32_t total = ernn_times_small(left sign right, q.y_multiplier, q.y_right);   \
+            const int32_t code = saturate(total + q.y_zero);                                      \
+            *y++ = (type)(code < q.y_low ? q.y_low : code);                                       \
+        }                                                                                         \
+    } while (0)
+
+/* The sides that need no rounding are known before the loop. */
+#define SUMS(type, bits, sign, saturate)                                                              \
+    do {                                                                                          \
+        if (p->a_right == 0 && p->b_right == 0) {                                                 \
+            SUM(type, bits, sign, 1, 1, saturate);                                                \
+        } else if (p->a_right == 0) {                                                             \
+            SUM(type, bits, sign, 1, 0, saturate);                                                \
+        } else {                                                                                  \
+            SUM(type, bits, sign, 0, 1, saturate);                                                \
+        }                                                                                         \
+    } while (0)
 
 void ernn_add_s8(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int8_t)ernn_clamp(sum(p, *a++, *b++, 20, 1), p->y_low, 127);
-    }
+    SUMS(int8_t, 20, +, ernn_saturate_s8);
 }
 
 void ernn_add_s16(const ernn_add_t *p, const int16_t *a, const int16_t *b, int16_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int16_t)ernn_clamp(sum(p, *a++, *b++, 15, 1), p->y_low, 32767);
-    }
+    SUMS(int16_t, 15, +, ernn_saturate_s16);
 }
 
 void ernn_sub_s8(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int8_t)ernn_clamp(sum(p, *a++, *b++, 20, -1), p->y_low, 127);
-    }
+    SUMS(int8_t, 20, -, ernn_saturate_s8);
 }
 
 void ernn_sub_s16(const ernn_add_t *p, const int16_t *a, const int16_t *b, int16_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int16_t)ernn_clamp(sum(p, *a++, *b++, 15, -1), p->y_low, 32767);
-    }
-}
-
-static inline int32_t product(const ernn_mul_t *p, int32_t a, int32_t b)
-{
-    return ernn_times((a - p->a_zero) * (b - p->b_zero), p->multiplier, p->shift) + p->y_zero;
+    SUMS(int16_t, 15, -, ernn_saturate_s16);
 }
 
 void ernn_mul_s8(const ernn_mul_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int8_t)ernn_clamp(product(p, *a++, *b++), -128, 127);
+    const ernn_mul_t q = *p;
+    const int8_t *const end = a + n;
+    while (a < end) {
+        const int32_t product = (*a++ - q.a_zero) * (*b++ - q.b_zero);
+        *y++ = (int8_t)ernn_saturate_s8(ernn_times_small(product, q.multiplier, q.right) +
+                                        q.y_zero);
     }
 }
 
 void ernn_mul_s16(const ernn_mul_t *p, const int16_t *a, const int16_t *b, int16_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int16_t)ernn_clamp(product(p, *a++, *b++), -32768, 32767);
+    const ernn_mul_t q = *p;
+    const int16_t *const end = a + n;
+    const int32_t half = (int32_t)(1u << (q.right - 1));
+    while (a < end) { /* a product can be 2^30 */
+        const int32_t high = ernn_high_mul((int32_t)*a++ * *b++, q.multiplier);
+        *y++ = (int16_t)ernn_saturate_s16((high + half + (high >> 31)) >> q.right);
     }
 }
 
 static inline int32_t moved(const ernn_quantize_t *p, int32_t x)
 {
-    return ernn_times(x - p->x_zero, p->multiplier, p->shift) + p->y_zero;
+    return ernn_times(x - p->x_zero, p->multiplier, p->shift) + p->y_zero; /* shift may be > 0 */
 }
 
 void ernn_quantize_s16_s8(const ernn_quantize_t *p, const int16_t *x, int8_t *y, int32_t n)
@@ -95,8 +115,9 @@ void ernn_cast_s8_s16(const int8_t *x, int16_t *y, int32_t n)
 
 void ernn_lut_s8(const ernn_lut_t *p, const int8_t *x, int8_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = p->table[*x++ + 128];
+    const int8_t *const table = &p->table[128], *const end = x + n;
+    while (x < end) {
+        *y++ = table[*x++];
     }
 }
 

@@ -1,44 +1,87 @@
 /* ernn_fc.c - FULLY_CONNECTED in C alone; other instructions have files of their own. */
 #include "ernn.h"
 #include "ernn_fixed.h"
+#include "ernn_requantize.h"
 #include "ernn_target.h"
 
 #if ERNN_LAYOUT == ERNN_ROWS && !defined(ERNN_FC_ELSEWHERE)
 
-/* One row of weights times x.  Sums fit 32 bits: edgernn/plan/lower.py has seen to it. */
-static int32_t dot(const int8_t *w, const int8_t *x, int32_t n, int32_t sum)
+/* Four rows of weights times x: what is loaded of x serves four times. */
+static void four_rows(const int8_t *w, int32_t n, const int8_t *x, int32_t sums[4])
 {
-    for (; n >= 4; n -= 4, w += 4, x += 4) {
-        sum += w[0] * x[0] + w[1] * x[1] + w[2] * x[2] + w[3] * x[3];
+    const int8_t *const end = x + n;
+    const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    if ((n & 1) != 0) {
+        s0 = *w++ * *x;
+        s1 = *w1++ * *x;
+        s2 = *w2++ * *x;
+        s3 = *w3++ * *x;
+        x++;
     }
+    while (x < end) {
+        int32_t value = *x++;
+        s0 += *w++ * value;
+        s1 += *w1++ * value;
+        s2 += *w2++ * value;
+        s3 += *w3++ * value;
+        value = *x++;
+        s0 += *w++ * value;
+        s1 += *w1++ * value;
+        s2 += *w2++ * value;
+        s3 += *w3++ * value;
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+}
+
+static int32_t one_row(const int8_t *w, int32_t n, const int8_t *x)
+{
+    int32_t sum = 0;
     for (; n > 0; n--) {
         sum += *w++ * *x++;
     }
     return sum;
 }
 
-static int32_t output(const ernn_fc_s8_t *p, const int8_t *x, int32_t i)
+/* Sums of up to four rows from row i on; gives how many. */
+static int32_t some_rows(const ernn_fc_s8_t *p, int32_t i, const int8_t *x, int32_t sums[4])
 {
-    const int32_t sum = dot(&p->weights[i * p->inputs], x, p->inputs, p->offset[i]);
-    return ernn_clamp(ernn_times(sum, p->multiplier[i], p->shift[i]) + p->y_zero, p->y_low, 127);
+    const int8_t *w = &p->weights[i * p->inputs];
+    if (i + 4 <= p->outputs) {
+        four_rows(w, p->inputs, x, sums);
+        return 4;
+    }
+    sums[0] = one_row(w, p->inputs, x);
+    return 1;
 }
 
 void ernn_fc_s8(const ernn_fc_s8_t *p, const int8_t *x, int8_t *y, int32_t rows)
 {
-    int32_t i;
-    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
-        for (i = 0; i < p->outputs; i++) {
-            y[i] = (int8_t)output(p, x, i);
+    int32_t sums[4], codes[4], i, k, count;
+    for (; rows > 0; rows--, x += p->inputs) {
+        for (i = 0; i < p->outputs; i += count) {
+            count = some_rows(p, i, x, sums);
+            ernn_requantize(p, i, sums, count, codes);
+            for (k = 0; k < count; k++) {
+                *y++ = (int8_t)codes[k];
+            }
         }
     }
 }
 
 void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t rows)
 {
-    int32_t i;
-    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
-        for (i = 0; i < p->outputs; i++) {
-            y[i] = (int16_t)output(p, x, i);
+    int32_t sums[4], codes[4], i, k, count;
+    for (; rows > 0; rows--, x += p->inputs) {
+        for (i = 0; i < p->outputs; i += count) {
+            count = some_rows(p, i, x, sums);
+            ernn_requantize(p, i, sums, count, codes);
+            for (k = 0; k < count; k++) {
+                *y++ = (int16_t)codes[k];
+            }
         }
     }
 }

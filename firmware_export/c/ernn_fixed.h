@@ -22,8 +22,9 @@ static inline int32_t ernn_high_mul(int32_t a, int32_t b)
 /* x / 2^n, ties away from zero (RoundingDivideByPOT). */
 static inline int32_t ernn_divide_by_power(int32_t x, int32_t n)
 {
-    const int32_t half = (int32_t)((1u << n) >> 1);
-    return n == 0 ? x : (int32_t)(((int64_t)x + half - (x < 0)) >> n);
+    const uint32_t mask = (1u << n) - 1u;
+    const uint32_t half = (mask >> 1) + (x < 0 ? 1u : 0u);
+    return (x >> n) + (((uint32_t)x & mask) > half ? 1 : 0);
 }
 
 /* x m 2^(shift - 31), rounded twice (MultiplyByQuantizedMultiplier); |shift| <= 30. */
@@ -34,6 +35,48 @@ static inline int32_t ernn_times(int32_t x, int32_t m, int32_t shift)
         return (int32_t)(((int64_t)x * m + ((int64_t)1 << (30 - shift))) >> (31 - shift));
     }
     return ernn_divide_by_power(ernn_high_mul(x, m), -shift);
+}
+
+/* a b / 2^32, ties up: one instruction where the processor has SMMULR. */
+static inline int32_t ernn_upper_half(int32_t a, int32_t b)
+{
+#if defined(__ARM_FEATURE_DSP) && !defined(ERNN_PORTABLE) && defined(__GNUC__)
+    int32_t y;
+    __asm__("smmulr %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
+    return y;
+#else
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
+#endif
+}
+
+/* x m 2^(-31 - right) for -2^30 <= x < 2^30 and right >= 1, rounded twice as above. */
+static inline int32_t ernn_times_small(int32_t x, int32_t m, int32_t right)
+{
+    const int32_t high = ernn_upper_half(x * 2, m);
+    return (high + (int32_t)(1u << (right - 1)) + (high >> 31)) >> right;
+}
+
+/* To int8 and to int16. */
+static inline int32_t ernn_saturate_s8(int32_t x)
+{
+#if defined(__ARM_FEATURE_SAT) && !defined(ERNN_PORTABLE) && defined(__GNUC__)
+    int32_t y;
+    __asm__("ssat %0, #8, %1" : "=r"(y) : "r"(x) : "cc");
+    return y;
+#else
+    return ernn_clamp(x, -128, 127);
+#endif
+}
+
+static inline int32_t ernn_saturate_s16(int32_t x)
+{
+#if defined(__ARM_FEATURE_SAT) && !defined(ERNN_PORTABLE) && defined(__GNUC__)
+    int32_t y;
+    __asm__("ssat %0, #16, %1" : "=r"(y) : "r"(x) : "cc");
+    return y;
+#else
+    return ernn_clamp(x, -32768, 32767);
+#endif
 }
 
 /* The same for sums of 64 bits and multipliers of 15; shift is to the right, 1 to 62. */

@@ -1,10 +1,13 @@
 /* ernn_target.h - which instructions the kernels use, and so in which order weights lie.
  *
  * Chosen from what the compiler may use (-mcpu, -march); define ERNN_PORTABLE to use C alone.
- * ERNN_LAYOUT names the order of a weight matrix of int8, padded with zeros; the orders are
- * made by edgernn/plan/layout.py:
+ * ERNN_LAYOUT names the order of a weight matrix of int8; the orders are made by
+ * edgernn/plan/layout.py, padded with zeros:
  *
  *   ERNN_ROWS    row after row
+ *   ERNN_PAIRS   tiles of 4 rows a b c d by 4 columns 0 1 2 3, as four 32-bit words of two
+ *                16-bit halves: (b0 a0, b2 a2), (b1 a1, b3 a3), (d0 c0, d2 c2), (d1 c1, d3 c3),
+ *                b a standing for b * 256 + a
  *   ERNN_TILES   tiles of 16 rows by 4 columns, each row of a tile being one 32-bit word;
  *                all tiles of 16 rows, then the next 16 rows
  */
@@ -12,8 +15,21 @@
 #define ERNN_TARGET_H
 
 #define ERNN_ROWS  1
-#define ERNN_TILES 2
+#define ERNN_PAIRS 2
+#define ERNN_TILES 3
 
+#if !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_FEATURE_MVE) && \
+    defined(__thumb2__)
+#define ERNN_LAYOUT ERNN_PAIRS
+#else
 #define ERNN_LAYOUT ERNN_ROWS
+#endif
+
+/* Weights begin at such addresses, so that whole vectors of them can be loaded. */
+#if defined(__GNUC__)
+#define ERNN_ALIGNED __attribute__((aligned(16)))
+#else
+#define ERNN_ALIGNED
+#endif
 
 #endif
