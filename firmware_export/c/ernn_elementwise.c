@@ -1,6 +1,7 @@
 /* ernn_elementwise.c - ADD, SUB, MUL, QUANTIZE, CAST and tables, in C alone. */
 #include "ernn.h"
 #include "ernn_fixed.h"
+#include "ernn_requantize.h"
 #include "ernn_target.h"
 
 #if !defined(ERNN_ELEMENTWISE_ELSEWHERE)
@@ -21,8 +22,7 @@ static inline int32_t side(int32_t x, int32_t m, int32_t right, int32_t bits, in
             const int32_t left = side(*a++ - q.a_zero, q.a_multiplier, q.a_right, bits, a_half);  \
             const int32_t right = side(*b++ - q.b_zero, q.b_multiplier, q.b_right, bits, b_half); \
             const int32_t total = ernn_times_small(left sign right, q.y_multiplier, q.y_right);   \
-            const int32_t code = saturate(total + q.y_zero);                                      \
-            *y++ = (type)(code < q.y_low ? q.y_low : code);                                       \
+            *y++ = (type)saturate(total + q.y_zero);                                              \
         }                                                                                         \
     } while (0)
 
@@ -41,21 +41,25 @@ static inline int32_t side(int32_t x, int32_t m, int32_t right, int32_t bits, in
 void ernn_add_s8(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n)
 {
     SUMS(int8_t, 20, +, ernn_saturate_s8);
+    ernn_at_least_s8(y - n, n, p->y_low);
 }
 
 void ernn_add_s16(const ernn_add_t *p, const int16_t *a, const int16_t *b, int16_t *y, int32_t n)
 {
     SUMS(int16_t, 15, +, ernn_saturate_s16);
+    ernn_at_least_s16(y - n, n, p->y_low);
 }
 
 void ernn_sub_s8(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n)
 {
     SUMS(int8_t, 20, -, ernn_saturate_s8);
+    ernn_at_least_s8(y - n, n, p->y_low);
 }
 
 void ernn_sub_s16(const ernn_add_t *p, const int16_t *a, const int16_t *b, int16_t *y, int32_t n)
 {
     SUMS(int16_t, 15, -, ernn_saturate_s16);
+    ernn_at_least_s16(y - n, n, p->y_low);
 }
 
 void ernn_mul_s8(const ernn_mul_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n)

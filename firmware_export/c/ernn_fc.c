@@ -46,43 +46,42 @@ static int32_t one_row(const int8_t *w, int32_t n, const int8_t *x)
     return sum;
 }
 
-/* Sums of up to four rows from row i on; gives how many. */
-static int32_t some_rows(const ernn_fc_s8_t *p, int32_t i, const int8_t *x, int32_t sums[4])
-{
-    const int8_t *w = &p->weights[i * p->inputs];
-    if (i + 4 <= p->outputs) {
-        four_rows(w, p->inputs, x, sums);
-        return 4;
-    }
-    sums[0] = one_row(w, p->inputs, x);
-    return 1;
-}
+/* All outputs of one row of x. */
+#define ROW(type)                                                                                 \
+    do {                                                                                          \
+        const int32_t n = p->inputs, y_zero = p->y_zero, *offset = p->offset;                     \
+        const int32_t *multiplier = p->multiplier;                                                \
+        const int8_t *w = p->weights, *right = p->right;                                          \
+        int32_t left = p->outputs, sums[4], k;                                                    \
+        while (left > 0) {                                                                        \
+            const int32_t count = left >= 4 ? 4 : 1;                                              \
+            if (count == 4) {                                                                     \
+                four_rows(w, n, x, sums);                                                         \
+            } else {                                                                              \
+                sums[0] = one_row(w, n, x);                                                       \
+            }                                                                                     \
+            for (k = 0; k < count; k++) {                                                         \
+                *y++ = (type)ernn_requantize(sums[k] + *offset++, *multiplier++, *right++,        \
+                                             y_zero);                                             \
+            }                                                                                     \
+            w += count * n;                                                                       \
+            left -= count;                                                                        \
+        }                                                                                         \
+    } while (0)
 
 void ernn_fc_s8(const ernn_fc_s8_t *p, const int8_t *x, int8_t *y, int32_t rows)
 {
-    int32_t sums[4], codes[4], i, k, count;
     for (; rows > 0; rows--, x += p->inputs) {
-        for (i = 0; i < p->outputs; i += count) {
-            count = some_rows(p, i, x, sums);
-            ernn_requantize(p, i, sums, count, codes);
-            for (k = 0; k < count; k++) {
-                *y++ = (int8_t)codes[k];
-            }
-        }
+        ROW(int8_t);
+        ernn_at_least_s8(y - p->outputs, p->outputs, p->y_low);
     }
 }
 
 void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t rows)
 {
-    int32_t sums[4], codes[4], i, k, count;
     for (; rows > 0; rows--, x += p->inputs) {
-        for (i = 0; i < p->outputs; i += count) {
-            count = some_rows(p, i, x, sums);
-            ernn_requantize(p, i, sums, count, codes);
-            for (k = 0; k < count; k++) {
-                *y++ = (int16_t)codes[k];
-            }
-        }
+        ROW(int16_t);
+        ernn_at_least_s16(y - p->outputs, p->outputs, p->y_low);
     }
 }
 

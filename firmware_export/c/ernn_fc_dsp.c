@@ -95,31 +95,34 @@ static const int8_t *wide_rows(const int8_t *w, const int8_t *x, int32_t n, int3
     return w;
 }
 
-/* All outputs of one row of x. */
+/* All outputs of one row of x; weights are padded with rows of zeros, all else is not. */
 #define ROW(type)                                                                                 \
     do {                                                                                          \
-        const int32_t n = p->inputs, groups = (n + 3) / 4;                                        \
-        const int8_t *w = p->weights;                                                             \
-        int32_t pairs[MOST / 2], sums[4], i;                                                      \
+        const int32_t n = p->inputs, groups = (n + 3) / 4, y_zero = p->y_zero;                    \
+        const int32_t *offset = p->offset, *multiplier = p->multiplier;                           \
+        const int8_t *w = p->weights, *right = p->right;                                          \
+        int32_t pairs[MOST / 2], sums[4], left, k;                                                \
         if (n <= MOST) {                                                                          \
             expand(x, n, pairs);                                                                  \
         }                                                                                         \
-        for (i = 0; i + 4 <= p->outputs; i += 4, y += 4) {                                        \
+        for (left = p->outputs; left >= 4; left -= 4) {                                           \
             w = n <= MOST ? four_rows(w, pairs, groups, sums)                                     \
                           : wide_rows(w, x, n, pairs, sums);                                      \
-            ernn_requantize(p, i, sums, 4, sums);                                                 \
-            y[0] = (type)sums[0];                                                                 \
-            y[1] = (type)sums[1];                                                                 \
-            y[2] = (type)sums[2];                                                                 \
-            y[3] = (type)sums[3];                                                                 \
+            y[0] = (type)ernn_requantize(sums[0] + offset[0], multiplier[0], right[0], y_zero);   \
+            y[1] = (type)ernn_requantize(sums[1] + offset[1], multiplier[1], right[1], y_zero);   \
+            y[2] = (type)ernn_requantize(sums[2] + offset[2], multiplier[2], right[2], y_zero);   \
+            y[3] = (type)ernn_requantize(sums[3] + offset[3], multiplier[3], right[3], y_zero);   \
+            y += 4;                                                                               \
+            offset += 4;                                                                          \
+            multiplier += 4;                                                                      \
+            right += 4;                                                                           \
         }                                                                                         \
-        if (i < p->outputs) { /* weights are padded with rows of zeros, all else is not */        \
-            int32_t k;                                                                            \
+        if (left > 0) {                                                                           \
             (void)(n <= MOST ? four_rows(w, pairs, groups, sums)                                  \
                              : wide_rows(w, x, n, pairs, sums));                                  \
-            ernn_requantize(p, i, sums, p->outputs - i, sums);                                    \
-            for (k = 0; i < p->outputs; i++, k++) {                                               \
-                *y++ = (type)sums[k];                                                             \
+            for (k = 0; k < left; k++) {                                                          \
+                *y++ = (type)ernn_requantize(sums[k] + offset[k], multiplier[k], right[k],        \
+                                             y_zero);                                             \
             }                                                                                     \
         }                                                                                         \
     } while (0)
@@ -128,6 +131,7 @@ void ernn_fc_s8(const ernn_fc_s8_t *p, const int8_t *x, int8_t *y, int32_t rows)
 {
     for (; rows > 0; rows--, x += p->inputs) {
         ROW(int8_t);
+        ernn_at_least_s8(y - p->outputs, p->outputs, p->y_low);
     }
 }
 
@@ -135,6 +139,7 @@ void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t 
 {
     for (; rows > 0; rows--, x += p->inputs) {
         ROW(int16_t);
+        ernn_at_least_s16(y - p->outputs, p->outputs, p->y_low);
     }
 }
 

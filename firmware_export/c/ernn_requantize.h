@@ -1,21 +1,33 @@
-/* ernn_requantize.h - from the sums of a matmul's outputs to their codes. */
+/* ernn_requantize.h - from the sum of a matmul's output to its code. */
 #ifndef ERNN_REQUANTIZE_H
 #define ERNN_REQUANTIZE_H
 #include "ernn.h"
 #include "ernn_fixed.h"
 
-/* codes[k] of outputs i .. i + count - 1.  Sums stay within 2^30: edgernn/plan/lower.py has
- * seen to it. */
-static inline void ernn_requantize(const ernn_fc_s8_t *p, int32_t i, const int32_t *sums,
-                                   int32_t count, int32_t *codes)
+/* saturate(y_zero + total m 2^(-31 - right)), rounded as ernn_times_small does: y_zero is added
+ * before the last bit is shifted out. */
+static inline int32_t ernn_requantize(int32_t total, int32_t m, int32_t right, int32_t y_zero)
 {
-    const int32_t *offset = &p->offset[i], *multiplier = &p->multiplier[i];
-    const int8_t *right = &p->right[i];
-    const int32_t y_zero = p->y_zero, y_low = p->y_low;
-    for (; count > 0; count--) {
-        const int32_t scaled = ernn_times_small(*sums++ + *offset++, *multiplier++, *right++);
-        const int32_t code = ernn_saturate_s8(scaled + y_zero);
-        *codes++ = code < y_low ? y_low : code;
+    const int32_t high = ernn_upper_half(total * 2, m);
+    return ernn_saturate_s8((((high + (high >> 31)) >> (right - 1)) + (2 * y_zero + 1)) >> 1);
+}
+
+/* A relu that was fused: no code is below y_low. */
+static inline void ernn_at_least_s8(int8_t *y, int32_t n, int32_t y_low)
+{
+    if (y_low > -128) {
+        for (; n > 0; n--, y++) {
+            *y = *y < y_low ? (int8_t)y_low : *y;
+        }
+    }
+}
+
+static inline void ernn_at_least_s16(int16_t *y, int32_t n, int32_t y_low)
+{
+    if (y_low > -32768) {
+        for (; n > 0; n--, y++) {
+            *y = *y < y_low ? (int16_t)y_low : *y;
+        }
     }
 }
 
