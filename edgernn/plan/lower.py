@@ -124,7 +124,8 @@ def _check_right(right: NDArray[np.int64], y: Tensor) -> None:
                          "calibrated on frames like those it will see: edgernn quantize")
 
 
-def _reduced(multiplier: Multiplier, count: int, y: Tensor | None = None) -> dict[str, NDArray[Any]]:
+def _reduced(multiplier: Multiplier, count: int,
+             y: Tensor | None = None) -> dict[str, NDArray[Any]]:
     """The same for sums of 64 bits: 15 bits of multiplier, and the shift to the right."""
     m = np.resize(np.asarray(multiplier.m, np.int64), count)
     m = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
@@ -186,8 +187,8 @@ def _batch_matmul(graph: Graph, op: Op) -> list[Draft]:
     # The kernel multiplies the two float32 scales in float32.
     multiplier = Multiplier.of(float(np.float32(a.scale) * np.float32(b.scale)) / y.scale)
     wide = a.dtype == "int16"
-    params = {**_one(multiplier, wide), "heads": prod(shape[:-2]), "rows": shape[-2], "inner": shape[-1],
-              "columns": other[-2] if transposed else other[-1], "transposed": int(transposed),
+    params = {**_one(multiplier, wide), "heads": prod(shape[:-2]), "rows": shape[-2],
+              "inner": shape[-1], "columns": other[-2] if transposed else other[-1], "transposed": int(transposed),
               "a_zero": a.zero_point, "b_zero": b.zero_point, "y_zero": y.zero_point}
     return [Draft(f"matmul_{SUFFIX[a.dtype]}", params, op.inputs[:2], op.outputs[0], (),
                   _constants(graph, op.inputs[:2]))]
