@@ -8,15 +8,12 @@ from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO
 from edgernn.quant import QType
 from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec
 from firmware_export import ctext
+from firmware_export.logmel import logmel_text
 from firmware_export.template import fill
 
 SUFFIX = {"int8": "s8", "int16": "s16"}
 
 AUDIO_HEADER = """
-#define @NAME@_SAMPLE_RATE @rate@ /* Hz */
-#define @NAME@_HOP @hop@ /* samples from one step to the next */
-#define @NAME@_WINDOW @window@ /* samples that the first step needs */
-
 /* A row of log-mel codes as features of the model. */
 void @name@_encode(const int16_t codes[@NAME@_FEATURES], @name@_feature features[@NAME@_FEATURES]);
 """
@@ -86,12 +83,8 @@ def frontend_text(name: str, spec: FrontendSpec, x: QType) -> FrontendText:
 
 
 def _audio(name: str, spec: LogMelSpec, x: QType) -> FrontendText:
-    per_ms = spec.sample_rate_hz // 1000
-    values = {"name": name, "rate": spec.sample_rate_hz, "hop": spec.hop_ms * per_ms,
-              "window": spec.window_ms * per_ms, "code_zero": CODE_ZERO, "zero": x.zero_point,
+    values = {"name": name, "code_zero": CODE_ZERO, "zero": x.zero_point,
               "shift": round(float(np.log2(x.scale / CODE_SCALE))), "suffix": SUFFIX[x.dtype]}
-    from firmware_export.logmel import logmel_text
-
     text = logmel_text(name, spec)
     return FrontendText(("ernn_logmel.h",), text.header + fill(AUDIO_HEADER, values),
                         text.source + fill(AUDIO_SOURCE, values))

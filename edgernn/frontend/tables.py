@@ -68,9 +68,9 @@ def make_tables(spec: LogMelSpec) -> LogMelTables:
     return LogMelTables(
         window=_q15([0.5 - 0.5 * math.cos(2 * math.pi * i / window) for i in range(window)]),
         points=points,
-        dft_first=_circle(np.outer(bands, np.arange(FIRST)), FIRST),
-        twiddle=_circle(np.outer(bands, np.arange(second)), points),
-        dft_second=_circle(np.outer(np.arange(second), np.arange(second)), second),
+        dft_first=circle(np.outer(bands, np.arange(FIRST)), FIRST),
+        twiddle=circle(np.outer(bands, np.arange(second)), points),
+        dft_second=circle(np.outer(np.arange(second), np.arange(second)), second),
         mel=_mel_weights(spec, points),
         log2=np.array([round(math.log2(1 + i / LOG_STEPS) * (1 << LOG_BITS))
                        for i in range(LOG_STEPS + 1)], np.int32),
@@ -112,7 +112,7 @@ def _q15(reals: list[float]) -> NDArray[np.int16]:
     return (np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)).astype(np.int16)
 
 
-def _circle(turns: NDArray[np.int64], points: int) -> NDArray[np.int16]:
+def circle(turns: NDArray[np.int64], points: int) -> NDArray[np.int16]:
     """cos and sin of 2 pi turns / points, Q15, shape (2, *turns.shape).
 
     All come from one eighth of a circle, so that equal angles have equal
