@@ -1,6 +1,7 @@
 /* ernn_target.h - which instructions the kernels use, and so in which order weights lie.
  *
  * Chosen from what the compiler may use (-mcpu, -march); define ERNN_PORTABLE to use C alone.
+ * ERNN_TARGET names the choice.
  * ERNN_LAYOUT names the order of a weight matrix of int8, padded with zeros; the orders are
  * made by edgernn/plan/layout.py:
  *
@@ -14,6 +15,7 @@
 #define ERNN_ROWS  1
 #define ERNN_TILES 2
 
+#define ERNN_TARGET "portable"
 #define ERNN_LAYOUT ERNN_ROWS
 
 #endif
