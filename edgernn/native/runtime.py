@@ -74,13 +74,15 @@ class NativeRuntime:
         outputs = [self.graph.tensors[i].name for i in self.graph.outputs]
         arrays = [inputs[name] for name in (self.spec.input, *self._states)]
         x, scores = (self.graph.tensor(name).qtype for name in (self.spec.input, self.spec.output))
-        text = isinstance(self.spec.frontend, TokenSpec)
-        reals = None if text else (1 / x.scale, x.low - x.zero_point, x.high - x.zero_point,
-                                   x.zero_point)
+        frontend, tokens, reals = self.spec.frontend, 0, None
+        if isinstance(frontend, TokenSpec):
+            tokens = frontend.numbers
+        else:
+            reals = (1 / x.scale, x.low - x.zero_point, x.high - x.zero_point, x.zero_point)
         return self.module.Streams(
             self._program, len(memory.scores), 1 + batched,
             [*arrays, memory.outputs[outputs.index(self.spec.output)]], memory.scores, reals,
-            self.spec.frontend.numbers if text else 0, scores.scale, scores.zero_point)
+            tokens, scores.scale, scores.zero_point)
 
 
 def _program(made: Plan, module: ModuleType) -> tuple[list[str], Any]:
