@@ -1,7 +1,7 @@
 """The runtimes that can run a step: the only file that knows they differ.
 
-Measured, per op and per model, in docs/runtimes.md: the emulator and TFLM are equal to
-the byte; LiteRT and tflite-runtime differ by a step of the integer here and there.
+Measured, per op and per model, in docs/runtimes.md: the emulator, our C kernels and TFLM
+are equal to the byte; LiteRT and tflite-runtime differ by a step of the integer here and there.
 """
 
 import contextlib
@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from edgernn.errors import BackendError
+import edgernn
+from edgernn.errors import BackendError, ModelError
 from edgernn.graph import Graph
+from edgernn.spec import ModelSpec
 
 Codes = NDArray[Any]
 
@@ -98,33 +100,44 @@ class EmulatorRuntime:
         return [made[name] for name in self._outputs]
 
 
-def _litert(flatbuffer: bytes, graph: Graph) -> Runtime:
+def _c(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
+    from edgernn.native import NativeRuntime
+
+    try:
+        return NativeRuntime(graph, spec)
+    except ModelError as problem:
+        raise ValueError(str(problem)) from problem
+
+
+def _litert(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     from ai_edge_litert.interpreter import Interpreter
 
     return TfliteRuntime("litert", Interpreter, flatbuffer, graph)
 
 
-def _tflite_runtime(flatbuffer: bytes, graph: Graph) -> Runtime:
+def _tflite_runtime(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     from tflite_runtime.interpreter import Interpreter
 
     return TfliteRuntime("tflite-runtime", Interpreter, flatbuffer, graph)
 
 
-def _tflm(flatbuffer: bytes, graph: Graph) -> Runtime:
+def _tflm(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     from tflite_micro.python.tflite_micro import runtime
 
     return TflmRuntime(runtime, flatbuffer, graph)
 
 
-def _emulator(flatbuffer: bytes, graph: Graph) -> Runtime:
+def _emulator(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     return EmulatorRuntime(graph)
 
 
-OPENERS: dict[str, Callable[[bytes, Graph], Runtime]] = {
-    "litert": _litert, "tflite-runtime": _tflite_runtime, "tflm": _tflm, "emulator": _emulator}
+OPENERS: dict[str, Callable[[bytes, Graph, ModelSpec], Runtime]] = {
+    "c": _c, "litert": _litert, "tflite-runtime": _tflite_runtime, "tflm": _tflm,
+    "emulator": _emulator}
+"""Fastest first, which is the order `auto` tries."""
 
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
-"""The distribution each needs; fastest first, which is the order `auto` tries."""
+"""The distribution that each needs beside edgernn."""
 
 BACKENDS = ("auto", *OPENERS)
 
@@ -132,23 +145,29 @@ BACKENDS = ("auto", *OPENERS)
 def available() -> dict[str, str]:
     """Versions of the interpreters installed here, by backend, fastest first."""
     found = {}
+    with contextlib.suppress(ImportError):
+        from edgernn.native import kernels
+
+        found["c"] = f"{edgernn.__version__} ({kernels.best().TARGET})"
     for name, package in PACKAGES.items():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(package)
     return found
 
 
-def open_runtime(backend: str, flatbuffer: bytes, graph: Graph) -> Runtime:
+def open_runtime(backend: str, flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     """Load a verified step.
 
     Parameters
     ----------
     backend : str
-        One of `BACKENDS`.  `auto` is the fastest interpreter that is installed; never the
-        emulator, which would be a hundred times slower without saying so.
+        One of `BACKENDS`.  `auto` is the fastest that is installed and takes the model; never
+        the emulator, which would be a thousand times slower without saying so.
     flatbuffer : bytes
         What `graph` was read from: an interpreter trusts its file, `edgernn.tflite` does not.
     graph : Graph
+    spec : ModelSpec
+        Which inputs are states, which the frame.
 
     Raises
     ------
@@ -156,22 +175,33 @@ def open_runtime(backend: str, flatbuffer: bytes, graph: Graph) -> Runtime:
         If the runtime is not installed, or refuses the model.
     """
     if backend == "auto":
-        backend = next(iter(available()), "")
-        if not backend:
-            raise BackendError("no interpreter is installed; one of "
-                               f"{', '.join(PACKAGES.values())} was needed. "
-                               'Install it: pip install "edgernn[device]"')
+        return _first(flatbuffer, graph, spec)
     if backend not in OPENERS:
         raise BackendError(f"there is no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     try:
-        return OPENERS[backend](flatbuffer, graph)
+        return OPENERS[backend](flatbuffer, graph, spec)
     except ImportError as problem:
-        raise BackendError(f"the backend {backend} cannot be loaded ({problem}). Install it: "
-                           f"pip install {PACKAGES[backend]}, or choose one that is here: "
-                           f"{', '.join(available()) or 'none'}") from problem
+        remedy = (f"Install it: pip install {PACKAGES[backend]}" if backend in PACKAGES else
+                  "Install edgernn again where there is a C compiler: apt install gcc python3-dev")
+        raise BackendError(f"the backend {backend} cannot be loaded ({problem}). {remedy}; or "
+                           f"choose one that is here: {', '.join(available()) or 'none'}"
+                           ) from problem
     except (RuntimeError, ValueError) as problem:
-        raise BackendError(f"{backend} refuses the model: {str(problem).strip()[:300]}. "
+        raise BackendError(f"{backend} refuses the model: {str(problem).strip()[:400]}. "
                            "Try another: --backend emulator") from problem
+
+
+def _first(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
+    """The fastest that takes the model: the C kernels lack ops that interpreters have."""
+    names = list(available())
+    if not names:
+        raise BackendError("no interpreter is installed; one of "
+                           f"{', '.join(PACKAGES.values())} was needed. "
+                           'Install it: pip install "edgernn[device]"')
+    for name in names[:-1]:
+        with contextlib.suppress(BackendError):
+            return open_runtime(name, flatbuffer, graph, spec)
+    return open_runtime(names[-1], flatbuffer, graph, spec)
 
 
 @contextlib.contextmanager

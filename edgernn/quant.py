@@ -93,7 +93,10 @@ class FeatureQuantizer:
         self._inverse = row(1 / q.scale) if unit != q.scale else None
         self._low = row((q.low - q.zero_point) * unit)
         self._high = row((q.high - q.zero_point) * unit)
-        self._magic = row((self.MAGIC + q.zero_point) * unit)
+        # Ties go to the even multiple of `unit`, so an odd zero point is added afterwards.
+        odd = q.zero_point % 2
+        self._magic = row((self.MAGIC + q.zero_point - odd) * unit)
+        self._odd = np.ones((1, width), q.dtype) if odd else None
         self._work = np.empty(width, np.float32)
         step = 4 // np.dtype(q.dtype).itemsize
         low_byte_first = self._work.view(np.dtype(q.dtype))
@@ -110,6 +113,8 @@ class FeatureQuantizer:
             return None
         clip(scaled, self._low, self._high, work)
         add(work, self._magic, work)
+        if self._odd is not None:
+            add(self._codes, self._odd, self._codes)
         return self._codes
 
 

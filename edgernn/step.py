@@ -12,6 +12,7 @@ from edgernn.encode import Encoder, encoder
 from edgernn.errors import BackendError, FeatureError, ModelError
 from edgernn.graph import Graph, Tensor
 from edgernn.interpreter import Runtime, open_runtime
+from edgernn.native import Memory, NativeRuntime
 from edgernn.quant import FeatureQuantizer, QType
 from edgernn.spec import PART, ModelSpec, TokenSpec
 
@@ -35,8 +36,13 @@ class StepModel:
         What runs them.
     """
 
-    def __init__(self, spec: ModelSpec, graph: Graph, runtime: Runtime) -> None:
-        """Join checked parts; most callers want `open`."""
+    def __init__(self, spec: ModelSpec, graph: Graph, runtime: Runtime,
+                 memory: Memory | None = None) -> None:
+        """Join checked parts; most callers want `open`.
+
+        `memory`, of one stream, is where the backend `c` keeps the state, in place of arrays
+        of the model's own.
+        """
         self.spec, self.graph, self.runtime = spec, graph, runtime
         self.encode: Encoder
         """Frontend rows, shape (n, width), to codes that `step` takes row by row."""
@@ -60,7 +66,15 @@ class StepModel:
                                             self._order.carried)
         self._invoke = runtime.invoke
         self._real_scores = _score_table(scores.qtype).take
-        self._scores_row = np.zeros((1, scores.shape[-1]), np.float32)
+        self._outputs: list[Codes]
+        self._native: Callable[[NDArray[Any]], bool] | None = None
+        if isinstance(runtime, NativeRuntime):
+            memory = memory or runtime.memory(1)
+            self._native = runtime.streams(memory).step
+        else:
+            memory = Memory.empty(graph, spec, 1)
+        self._states, self._native_outputs = memory.inputs, memory.outputs
+        self._scores_row = memory.scores
         self._scores = self._scores_row[0]
         self.reset()
 
@@ -72,7 +86,7 @@ class StepModel:
         ----------
         path : path
         backend : str
-            auto, litert, tflite-runtime, tflm or emulator.
+            auto, c, litert, tflite-runtime, tflm or emulator.
 
         Raises
         ------
@@ -89,7 +103,7 @@ class StepModel:
         step_graph = tflite.read(parts.flatbuffer)
         check(parts.spec, step_graph)
         model = cls(parts.spec, step_graph,
-                    open_runtime(backend, parts.flatbuffer, step_graph))
+                    open_runtime(backend, parts.flatbuffer, step_graph, parts.spec))
         prove_state_is_carried(model)
         return model
 
@@ -123,6 +137,12 @@ class StepModel:
             If the width or the type is another, a feature is NaN or infinite, or a token is
             0 or unknown.  The state is then as it was.
         """
+        if self._native is not None:
+            # Features or codes to scores and next states, unless the frame needs a second look.
+            if not self._native(features):
+                self._native(np.ascontiguousarray(self.accept(features)[0]))
+            self._outputs = self._native_outputs
+            return self._scores
         states = self._states
         states[self._x] = self.accept(features)
         self._outputs = outputs = self._invoke(states)
@@ -152,7 +172,7 @@ class StepModel:
         """The last step's output as the model gave it, shape (1, width): for another part."""
         if not self._outputs:
             raise FeatureError("no step was made, so there is no output. Call step() first")
-        return self._outputs[self._at]
+        return self._outputs[self._at].copy()
 
     def set_context(self, name: str, codes: Codes) -> None:
         """Set what the model looks at besides its frames, until the next `reset`.
@@ -177,7 +197,7 @@ class StepModel:
             raise ModelError(f"the context {name!r} is {codes.dtype}{list(codes.shape)}; this "
                              f"model needs {tensor.dtype}{list(tensor.shape[1:])}. Give what the "
                              "model's other parts give")
-        self._states[self._order.inputs.index(tensor)] = codes[None].copy()
+        self._put(self._order.inputs.index(tensor), codes[None])
 
     def hold(self) -> NDArray[np.float32]:
         """Let a masked or missing frame pass: the state stays, the last scores are repeated.
@@ -188,8 +208,8 @@ class StepModel:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._states: list[Codes] = [np.full(t.shape, t.qtype.zero_point, t.dtype)
-                                     for t in self._order.inputs]
+        for i, tensor in enumerate(self._order.inputs):
+            self._put(i, np.full(tensor.shape, tensor.qtype.zero_point, tensor.dtype))
         self._outputs = []
         self._scores[:] = 0
 
@@ -216,12 +236,22 @@ class StepModel:
                                  f"{value.dtype}{list(value.shape)}. Restore a state of this model")
         for i, tensor in enumerate(self._order.inputs):
             if tensor.name != self.spec.input:
-                self._states[i] = state[tensor.name].copy()
+                self._put(i, state[tensor.name])
         self._scores[:] = state[self.spec.output]
 
     def fork(self) -> "StepModel":
         """Another stream over the same runtime, begun from reset, with a state of its own."""
         return StepModel(self.spec, self.graph, self.runtime)
+
+    def _put(self, at: int, codes: Codes) -> None:
+        """Set a state: in place where the backend `c` keeps it, whose arrays never change.
+
+        An interpreter's may be an output that it gave, which stays as it is.
+        """
+        if self._native is not None:
+            np.copyto(self._states[at], codes)
+        else:
+            self._states[at] = codes.copy()
 
     def _known(self, tokens: NDArray[Any]) -> Codes:
         """Tokens as the model takes them; an interpreter may not check what it looks up."""

@@ -25,7 +25,7 @@ def differing(data, model, pairs, feeds):
         Every input that is no state, by tensor name.
     """
     graph = model.graph
-    tflm = open_runtime("tflm", data, graph)
+    tflm = open_runtime("tflm", data, graph, None)
     names = [graph.tensors[i].name for i in graph.inputs]
     outputs = [graph.tensors[i].name for i in graph.outputs]
     steps = len(next(iter(feeds.values())))

@@ -89,7 +89,7 @@ def test_the_device_gives_what_was_measured(profile, chunk, ahead):
     batch = Bidirection(emulated, chunk, ahead)
     rows = [emulated["forward"].encode(row) for row in ROWS]
     q = emulated["head"].graph.tensor("scores").qtype
-    for backend in ("emulator", *(["tflm"] if "tflm" in available() else [])):
+    for backend in ("emulator", *({"c", "tflm"} & set(available()))):
         device = Bidirectional(whole, backend, chunk, ahead)
         for row, wanted in zip(rows, batch.run(rows), strict=True):
             np.testing.assert_array_equal(

@@ -16,7 +16,8 @@ from edgernn.quant import (
 )
 
 TYPES = [QType("int8", 0.03), QType("int8", 0.03, -40), QType("int16", 0.0007),
-         QType("int8", 1 / 32), QType("int8", 1 / 16, -40), QType("int16", 1 / 1024)]
+         QType("int8", 1 / 32), QType("int8", 1 / 16, -40), QType("int8", 1 / 16, 7),
+         QType("int8", 0.03, -127), QType("int16", 1 / 1024)]
 
 
 @pytest.mark.parametrize("q", TYPES)

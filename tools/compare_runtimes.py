@@ -35,7 +35,8 @@ def main(folder: Path) -> None:
         codes = (np.sin(walk) * x.qtype.high).astype(x.dtype)
         for backend, version in interpreter.available().items():
             try:
-                runtime = interpreter.open_runtime(backend, whole.flatbuffer, read)
+                runtime = interpreter.open_runtime(backend, whole.flatbuffer, read,
+                                                   whole.spec)
             except BackendError:
                 print(f"| {path.stem} | {backend} {version} | refused | | |", flush=True)
                 continue

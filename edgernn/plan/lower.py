@@ -58,25 +58,35 @@ def with_equal_operands(graph: Graph) -> Graph:
     for op in graph.ops:
         inputs = list(op.inputs)
         for at, i in enumerate(inputs) if op.name in ELEMENTWISE else ():
-            shape = tensors[op.outputs[0]].shape
+            made = tensors[op.outputs[0]]
+            shape = made.shape
             if tensors[i].data is not None or tensors[i].shape == shape:
                 continue
-            if prod(tensors[i].shape) != 1:
-                raise ModelError(f"the model has a {op.name} (it makes "
-                                 f"{tensors[op.outputs[0]].name!r}) that repeats "
+            if not _whole_rows(tensors[i].shape, shape):
+                raise ModelError(f"the model has a {op.name} (it makes {made.name!r}) that repeats "
                                  f"{tensors[i].name!r} of shape {tensors[i].shape}; the C kernels "
-                                 "repeat single values. Export it for TensorFlow Lite Micro: "
-                                 "--target tflm")
-            tensors.append(dataclasses.replace(tensors[i], name=f"{tensors[i].name}_filled",
-                                               shape=shape))
+                                 "repeat single values and whole rows. Export it for TensorFlow "
+                                 "Lite Micro: --target tflm")
+            tensors.append(dataclasses.replace(
+                tensors[i], name=f"{tensors[i].name}_for_{made.name}", shape=shape))
             ops.append(Op("FILL", 1, (i,), (len(tensors) - 1,), {}))
             inputs[at] = len(tensors) - 1
         ops.append(dataclasses.replace(op, inputs=tuple(inputs)))
     return dataclasses.replace(graph, tensors=tuple(tensors), ops=tuple(ops))
 
 
+def _whole_rows(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether repeating all values of `shape`, again and again, broadcasts it to `target`."""
+    row = [n for i, n in enumerate(shape) if prod(shape[:i + 1]) != 1]
+    return prod(shape) == 1 or tuple(row) == target[len(target) - len(row):]
+
+
 def _fill(graph: Graph, op: Op) -> list[Draft]:
-    y = graph.tensors[op.outputs[0]]
+    x, y = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    row = prod(x.shape)
+    if row != 1:
+        return [_copy(graph, op.inputs[0], op.outputs[0], runs=prod(y.shape) // row, length=row,
+                      x_begin=0, x_step=0, y_begin=0, y_step=row)]
     return [Draft(f"fill_{SUFFIX[y.dtype]}", {}, op.inputs, op.outputs[0], (prod(y.shape),))]
 
 

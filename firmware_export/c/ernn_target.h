@@ -1,8 +1,9 @@
 /* ernn_target.h - which instructions the kernels use, and so in which order weights lie.
  *
  * Chosen from what the compiler may use (-mcpu, -march); define ERNN_PORTABLE to use C alone.
- * ERNN_LAYOUT names the order of a weight matrix of int8; the orders are made by
- * edgernn/plan/layout.py, padded with zeros:
+ * ERNN_TARGET names the choice.
+ * ERNN_LAYOUT names the order of a weight matrix of int8, padded with zeros; the orders are
+ * made by edgernn/plan/layout.py:
  *
  *   ERNN_ROWS    row after row
  *   ERNN_PAIRS   tiles of 4 rows a b c d by 4 columns 0 1 2 3, as four 32-bit words of two
@@ -20,8 +21,10 @@
 
 #if !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_FEATURE_MVE) && \
     defined(__thumb2__)
+#define ERNN_TARGET "dsp"
 #define ERNN_LAYOUT ERNN_PAIRS
 #else
+#define ERNN_TARGET "portable"
 #define ERNN_LAYOUT ERNN_ROWS
 #endif
 
