@@ -88,11 +88,12 @@ def real(value: float) -> str:
     return f"{digits}f" if any(c in digits for c in ".e") else f"{digits}.0f"
 
 
-def array(name: str, values: NDArray[Any], shape: Iterable[int] = (), aligned: str = "") -> str:
-    """A constant array, its shape in a comment; `aligned` is a word that aligns it."""
+def array(name: str, values: NDArray[Any], shape: Iterable[int] = (), what: str = "",
+          aligned: str = "") -> str:
+    """A constant array, shape and meaning in a comment; `aligned` is a word that aligns it."""
     flat = np.asarray(values).reshape(-1)
     shape = tuple(shape) or np.shape(values)
-    words = " x ".join(map(str, shape))
+    words = " x ".join(map(str, shape)) + (f", {what}" if what else "")
     kind = " ".join(["static const", CTYPES[flat.dtype.name], *([aligned] if aligned else [])])
     return (f"{kind} {name}[{flat.size}] = {{ /* {words} */\n"
             f"{numbers(flat)}\n}};\n")

@@ -126,7 +126,7 @@ def _in_each_layout(name: str, matrix: "np.ndarray[tuple[int, ...], np.dtype[np.
     lines = []
     for number, (layout, order) in enumerate(LAYOUTS.items()):
         lines += [f"#{'if' if not number else 'elif'} ERNN_LAYOUT == {layout}",
-                  ctext.array(name, order(matrix), matrix.shape, "ERNN_ALIGNED").rstrip()]
+                  ctext.array(name, order(matrix), matrix.shape, aligned="ERNN_ALIGNED").rstrip()]
     return "\n".join([*lines, "#endif\n"])
 
 

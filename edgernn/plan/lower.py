@@ -199,7 +199,8 @@ def _batch_matmul(graph: Graph, op: Op) -> list[Draft]:
     wide = a.dtype == "int16"
     params = {**_one(multiplier, wide), "heads": prod(shape[:-2]), "rows": shape[-2],
               "inner": shape[-1], "columns": other[-2] if transposed else other[-1],
-              "transposed": int(transposed), "a_zero": a.zero_point, "b_zero": b.zero_point, "y_zero": y.zero_point}
+              "transposed": int(transposed), "a_zero": a.zero_point, "b_zero": b.zero_point,
+              "y_zero": y.zero_point}
     return [Draft(f"matmul_{SUFFIX[a.dtype]}", params, op.inputs[:2], op.outputs[0], (),
                   _constants(graph, op.inputs[:2]))]
 
