@@ -19,8 +19,19 @@
 #define ERNN_PAIRS 2
 #define ERNN_TILES 3
 
-#if !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_FEATURE_MVE) && \
-    defined(__thumb2__)
+#if !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_MVE)
+#define ERNN_MVE 1
+#define ERNN_FC_ELSEWHERE
+#define ERNN_ELEMENTWISE_ELSEWHERE
+#define ERNN_GATES_ELSEWHERE
+#else
+#define ERNN_MVE 0
+#endif
+
+#if ERNN_MVE
+#define ERNN_TARGET "mve"
+#define ERNN_LAYOUT ERNN_ROWS
+#elif !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__)
 #define ERNN_TARGET "dsp"
 #define ERNN_LAYOUT ERNN_PAIRS
 #else

@@ -1,0 +1,88 @@
+/* ernn_fc_mve.c - FULLY_CONNECTED by Helium, sixteen products an instruction (Cortex-M55, M85). */
+#include "ernn.h"
+#include "ernn_mve.h"
+#include "ernn_requantize.h"
+#include "ernn_target.h"
+
+#if ERNN_MVE
+
+/* Four rows of weights times x, a row after another in memory; lanes beyond n count nothing. */
+static int32x4_t four_rows(const int8_t *w, int32_t n, const int8_t *x)
+{
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, left;
+    const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
+    for (left = n; left >= 16; left -= 16) {
+        const int8x16_t value = vld1q_s8(x);
+        s0 = vmladavaq_s8(s0, vld1q_s8(w), value);
+        s1 = vmladavaq_s8(s1, vld1q_s8(w1), value);
+        s2 = vmladavaq_s8(s2, vld1q_s8(w2), value);
+        s3 = vmladavaq_s8(s3, vld1q_s8(w3), value);
+        x += 16;
+        w += 16;
+        w1 += 16;
+        w2 += 16;
+        w3 += 16;
+    }
+    if (left > 0) {
+        const mve_pred16_t in = vctp8q((uint32_t)left);
+        const int8x16_t value = vldrbq_z_s8(x, in); /* zeros beyond: weights may be anything */
+        s0 = vmladavaq_s8(s0, vldrbq_z_s8(w, in), value);
+        s1 = vmladavaq_s8(s1, vldrbq_z_s8(w1, in), value);
+        s2 = vmladavaq_s8(s2, vldrbq_z_s8(w2, in), value);
+        s3 = vmladavaq_s8(s3, vldrbq_z_s8(w3, in), value);
+    }
+    {
+        const int32x4_t sums = {s0, s1, s2, s3};
+        return sums;
+    }
+}
+
+static int32_t one_row(const int8_t *w, int32_t n, const int8_t *x)
+{
+    int32_t sum = 0;
+    for (; n > 0; n -= 16, x += 16, w += 16) {
+        const mve_pred16_t in = vctp8q((uint32_t)n);
+        sum = vmladavaq_p_s8(sum, vldrbq_z_s8(w, in), vldrbq_z_s8(x, in), in);
+    }
+    return sum;
+}
+
+/* All outputs of one row of x, stored four at a time by `store`. */
+#define ROW(type, store)                                                                          \
+    do {                                                                                          \
+        const int32_t n = p->inputs, y_zero = p->y_zero, *offset = p->offset;                     \
+        const int32_t *multiplier = p->multiplier;                                                \
+        const int8_t *w = p->weights, *right = p->right;                                          \
+        int32_t left = p->outputs;                                                                \
+        for (; left >= 4; left -= 4, w += 4 * n, offset += 4, multiplier += 4, right += 4) {      \
+            const int32x4_t sums = vaddq_s32(four_rows(w, n, x), vld1q_s32(offset));              \
+            const int32x4_t scaled = ernn_mve_times(sums, vld1q_s32(multiplier),                  \
+                                                    vldrbq_s32(right));                           \
+            store(y, ernn_mve_saturate_s8(vaddq_n_s32(scaled, y_zero)));                          \
+            y += 4;                                                                               \
+        }                                                                                         \
+        for (; left > 0; left--, w += n) {                                                        \
+            *y++ = (type)ernn_requantize(one_row(w, n, x) + *offset++, *multiplier++, *right++,   \
+                                         y_zero);                                                 \
+        }                                                                                         \
+    } while (0)
+
+void ernn_fc_s8(const ernn_fc_s8_t *p, const int8_t *x, int8_t *y, int32_t rows)
+{
+    for (; rows > 0; rows--, x += p->inputs) {
+        ROW(int8_t, vstrbq_s32);
+        ernn_at_least_s8(y - p->outputs, p->outputs, p->y_low);
+    }
+}
+
+void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t rows)
+{
+    for (; rows > 0; rows--, x += p->inputs) {
+        ROW(int16_t, vstrhq_s32);
+        ernn_at_least_s16(y - p->outputs, p->outputs, p->y_low);
+    }
+}
+
+#else
+typedef int ernn_fc_mve_is_not_used;
+#endif
