@@ -6,31 +6,32 @@
 
 #if ERNN_MVE
 
-/* Four rows of weights times x, a row after another in memory; lanes beyond n count nothing. */
-static int32x4_t four_rows(const int8_t *w, int32_t n, const int8_t *x)
+/* Four rows of weights times x, a row after another in memory.  The loop masks what is beyond
+ * n; its counter is lr, and sums are in even registers. */
+static inline int32x4_t four_rows(const int8_t *w, int32_t n, const int8_t *x)
 {
-    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, left;
     const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
-    for (left = n; left >= 16; left -= 16) {
-        const int8x16_t value = vld1q_s8(x);
-        s0 = vmladavaq_s8(s0, vld1q_s8(w), value);
-        s1 = vmladavaq_s8(s1, vld1q_s8(w1), value);
-        s2 = vmladavaq_s8(s2, vld1q_s8(w2), value);
-        s3 = vmladavaq_s8(s3, vld1q_s8(w3), value);
-        x += 16;
-        w += 16;
-        w1 += 16;
-        w2 += 16;
-        w3 += 16;
-    }
-    if (left > 0) {
-        const mve_pred16_t in = vctp8q((uint32_t)left);
-        const int8x16_t value = vldrbq_z_s8(x, in); /* zeros beyond: weights may be anything */
-        s0 = vmladavaq_s8(s0, vldrbq_z_s8(w, in), value);
-        s1 = vmladavaq_s8(s1, vldrbq_z_s8(w1, in), value);
-        s2 = vmladavaq_s8(s2, vldrbq_z_s8(w2, in), value);
-        s3 = vmladavaq_s8(s3, vldrbq_z_s8(w3, in), value);
-    }
+    register int32_t s0 __asm__("r4") = 0;
+    register int32_t s1 __asm__("r6") = 0;
+    register int32_t s2 __asm__("r8") = 0;
+    register int32_t s3 __asm__("r10") = 0;
+    __asm__("dlstp.8 lr, %[n]\n"
+            "1:\n"
+            "vldrb.8 q0, [%[x]], #16\n"
+            "vldrb.8 q1, [%[w]], #16\n"
+            "vldrb.8 q2, [%[w1]], #16\n"
+            "vmladava.s8 %[s0], q1, q0\n"
+            "vldrb.8 q1, [%[w2]], #16\n"
+            "vmladava.s8 %[s1], q2, q0\n"
+            "vldrb.8 q2, [%[w3]], #16\n"
+            "vmladava.s8 %[s2], q1, q0\n"
+            "vmladava.s8 %[s3], q2, q0\n"
+            "letp lr, 1b\n"
+            : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x),
+              [w] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
+            : [n] "r"(n)
+            : "lr", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
+              "memory");
     {
         const int32x4_t sums = {s0, s1, s2, s3};
         return sums;

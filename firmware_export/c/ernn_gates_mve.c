@@ -26,29 +26,43 @@ static inline int32x4_t interpolate(uint32x4_t size, int32_t bits, int32_t high)
                       vcmphiq_n_u32(index, 254));
 }
 
+static inline int32x4_t logistic(const ernn_gate_t *p, int32x4_t x)
+{
+    const int32x4_t value = on_the_grid(p, x);
+    const int32x4_t found =
+        interpolate(vreinterpretq_u32_s32(vabsq_s32(value)), 9, 0x7FFF << 10);
+    const int32x4_t mirrored = vsubq_s32(vdupq_n_s32((1 << 25) - 1), found);
+    return vrshrq_n_s32(vpselq_s32(found, mirrored, vcmpgeq_n_s32(value, 0)), 10);
+}
+
+static inline int32x4_t hyperbolic(const ernn_gate_t *p, int32x4_t x)
+{
+    const int32x4_t value = on_the_grid(p, x);
+    const int32x4_t found = vsubq_n_s32(
+        interpolate(vreinterpretq_u32_s32(vabsq_s32(value)), 8, 0xFFFF << 8), 1 << 23);
+    /* A negative one is -found - 1, which is found with its bits turned. */
+    return vrshrq_n_s32(vpselq_s32(found, vmvnq_s32(found), vcmpgeq_n_s32(value, 0)), 8);
+}
+
 void ernn_logistic_s16(const ernn_gate_t *p, const int16_t *x, int16_t *y, int32_t n)
 {
-    for (; n > 0; n -= 4, x += 4, y += 4) {
+    for (; n >= 4; n -= 4, x += 4, y += 4) {
+        vstrhq_s32(y, logistic(p, vldrhq_s32(x)));
+    }
+    if (n > 0) { /* lanes beyond n are neither read nor written */
         const mve_pred16_t in = vctp32q((uint32_t)n);
-        const int32x4_t value = on_the_grid(p, vldrhq_z_s32(x, in));
-        const int32x4_t found =
-            interpolate(vreinterpretq_u32_s32(vabsq_s32(value)), 9, 0x7FFF << 10);
-        const int32x4_t mirrored = vsubq_s32(vdupq_n_s32((1 << 25) - 1), found);
-        const int32x4_t sum = vpselq_s32(found, mirrored, vcmpgeq_n_s32(value, 0));
-        vstrhq_p_s32(y, vrshrq_n_s32(sum, 10), in);
+        vstrhq_p_s32(y, logistic(p, vldrhq_z_s32(x, in)), in);
     }
 }
 
 void ernn_tanh_s16(const ernn_gate_t *p, const int16_t *x, int16_t *y, int32_t n)
 {
-    for (; n > 0; n -= 4, x += 4, y += 4) {
+    for (; n >= 4; n -= 4, x += 4, y += 4) {
+        vstrhq_s32(y, hyperbolic(p, vldrhq_s32(x)));
+    }
+    if (n > 0) {
         const mve_pred16_t in = vctp32q((uint32_t)n);
-        const int32x4_t value = on_the_grid(p, vldrhq_z_s32(x, in));
-        const int32x4_t found = vsubq_n_s32(
-            interpolate(vreinterpretq_u32_s32(vabsq_s32(value)), 8, 0xFFFF << 8), 1 << 23);
-        /* -found + half - 1: with the bits of found turned, which is -found - 1 */
-        const int32x4_t sum = vpselq_s32(found, vmvnq_s32(found), vcmpgeq_n_s32(value, 0));
-        vstrhq_p_s32(y, vrshrq_n_s32(sum, 8), in);
+        vstrhq_p_s32(y, hyperbolic(p, vldrhq_z_s32(x, in)), in);
     }
 }
 

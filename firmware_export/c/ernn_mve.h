@@ -14,11 +14,12 @@ static inline int32x4_t ernn_mve_times(int32x4_t x, int32x4_t m, int32x4_t right
     return vrshlq_s32(vaddq_s32(high, vshrq_n_s32(high, 31)), vnegq_s32(right));
 }
 
-/* The same with one m and one right for all. */
+/* The same with one m and one right for all, which may be 0: then no bit is rounded. */
 static inline int32x4_t ernn_mve_times_n(int32x4_t x, int32_t m, int32_t right)
 {
     const int32x4_t high = vqrdmulhq_n_s32(x, m);
-    return vrshlq_n_s32(vaddq_s32(high, vshrq_n_s32(high, 31)), -right);
+    const int32x4_t lowered = vandq_s32(high, vdupq_n_s32(-right)); /* below 0 if both are */
+    return vrshlq_n_s32(vaddq_s32(high, vshrq_n_s32(lowered, 31)), -right);
 }
 
 static inline int32x4_t ernn_mve_saturate_s8(int32x4_t x)
