@@ -77,9 +77,9 @@ def string(text: str) -> str:
 
 
 def comment(text: str) -> str:
-    """Text that can stand in a comment: it does not end it, nor begin another."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").replace(
-        "??", "? ?").rstrip("\\").encode("ascii", "replace").decode()
+    """Text that can stand in a comment: one line that ends none, begins none, holds no trigraph."""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))
+    return re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", r"\g<0> ", plain).rstrip("\\ ")
 
 
 def real(value: float) -> str:
@@ -93,7 +93,7 @@ def array(name: str, values: NDArray[Any], shape: Iterable[int] = (), what: str 
     """A constant array, shape and meaning in a comment; `aligned` is a word that aligns it."""
     flat = np.asarray(values).reshape(-1)
     shape = tuple(shape) or np.shape(values)
-    words = " x ".join(map(str, shape)) + (f", {what}" if what else "")
+    words = " x ".join(map(str, shape)) + (f", {comment(what)}" if what else "")
     kind = " ".join(["static const", CTYPES[flat.dtype.name], *([aligned] if aligned else [])])
     return (f"{kind} {name}[{flat.size}] = {{ /* {words} */\n"
             f"{numbers(flat)}\n}};\n")

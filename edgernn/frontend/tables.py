@@ -66,7 +66,7 @@ def make_tables(spec: LogMelSpec) -> LogMelTables:
     second = points // FIRST
     bands = np.arange(BANDS)
     return LogMelTables(
-        window=_q15([0.5 - 0.5 * math.cos(2 * math.pi * i / window) for i in range(window)]),
+        window=hann(window),
         points=points,
         dft_first=circle(np.outer(bands, np.arange(FIRST)), FIRST),
         twiddle=circle(np.outer(bands, np.arange(second)), points),
@@ -104,6 +104,11 @@ def lengths(spec: LogMelSpec) -> tuple[int, int]:
         raise ConfigError(f"hop_ms {spec.hop_ms} is longer than window_ms {spec.window_ms}: the "
                           "samples between would never be heard. Make the hop shorter.")
     return window, hop
+
+
+def hann(window: int) -> NDArray[np.int16]:
+    """A periodic Hann window, Q15, shape (window,)."""
+    return _q15([0.5 - 0.5 * math.cos(2 * math.pi * i / window) for i in range(window)])
 
 
 def _q15(reals: list[float]) -> NDArray[np.int16]:

@@ -2,9 +2,6 @@
  * fixedpoint.h, which TensorFlow Lite's reference kernels are written in. */
 #include "ernn_fixed.h"
 
-/* Does not compile where the right shift of a negative number is not arithmetic. */
-typedef char ernn_shifts_are_arithmetic[((-3 >> 1) == -2) ? 1 : -1];
-
 /* exp of a in [-1/4, 0): Taylor around -1/8 to the fourth power. */
 static int32_t exp_of_less_than_a_quarter(int32_t a)
 {

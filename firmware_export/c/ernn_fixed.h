@@ -1,12 +1,14 @@
 /* ernn_fixed.h - the rounding of TensorFlow Lite's reference kernels.
  *
- * Right shifts of negative numbers are arithmetic: C99 leaves it to the compiler, every
- * compiler for the machines named in ernn_target.h does it, and ernn_fixed.c will not
- * compile elsewhere.
+ * Right shifts of negative numbers are arithmetic: C99 leaves it to the compiler, and every
+ * compiler for the machines named in ernn_target.h does it.
  */
 #ifndef ERNN_FIXED_H
 #define ERNN_FIXED_H
 #include <stdint.h>
+
+/* Does not compile where it is not so. */
+typedef char ernn_shifts_are_arithmetic[(-3 >> 1) == -2 && (-(int64_t)3 >> 1) == -2 ? 1 : -1];
 
 static inline int32_t ernn_clamp(int32_t x, int32_t low, int32_t high)
 {
@@ -95,12 +97,16 @@ static inline int32_t ernn_shift_left(int32_t x, int32_t n)
 /* Leading zeros of x > 0. */
 static inline int32_t ernn_leading_zeros(uint32_t x)
 {
+#if defined(__GNUC__) && __SIZEOF_INT__ == 4 && !defined(ERNN_PORTABLE)
+    return __builtin_clz(x);
+#else
     int32_t zeros = 0;
     while ((x & 0x80000000u) == 0u) {
         x <<= 1;
         zeros++;
     }
     return zeros;
+#endif
 }
 
 /* exp(a) for a <= 0, a having 5 bits before the point; the result has none, 1.0 being 2^31. */

@@ -1,37 +1,33 @@
 /* ernn_logmel.c - see ernn_logmel.h; steps 1 to 8 are those of edgernn/frontend/logmel.py.
  *
- * Both stages of the transform round once, at the end of exact sums; so the sums may be made
- * in any order, and terms whose coefficients are equal may be added first.  That saves nearly
- * all products.  The DFT of M values x[n], c and s being cos and sin of 2 pi / M:
+ * Each stage of the transform rounds once, after exact sums; so sums may be made in any order,
+ * and what has equal coefficients is added before it is multiplied.  That leaves a hundredth
+ * of the products.  The DFT of M values x[n], with c and s for cos and sin of 2 pi / M:
  *
- *   even k   the DFT of the M / 2 sums x[n] + x[n + M/2]: the same again
- *   odd k    the differences d[n] = x[n] - x[n + M/2], n < M/2, folded around Q = M/4:
+ *   even k   is that of the M / 2 values x[n] + x[n + M/2]: the same again;
+ *   odd k    is that of d[n] = x[n] - x[n + M/2], n < M/2, folded around Q = M / 4:
  *
- *            X[k] = C - j S,   X[M - k] = C + j S
+ *            X[k] = C - j S,    X[-k] = C + j S
  *            C = sum over m < Q of f[m] c(k m),   f[0] = d[0],  f[m] = d[m] - d[M/2 - m]
  *            S = sum over m < Q of g[m] c(k m),   g[0] = d[Q],  g[m] = d[Q - m] + d[Q + m]
  *
- *            for k = 1, 5, 9 ..; and -3, -7 .., since s(k (Q - m)) = c(k m) for these k.
- *            The terms of even m and of odd m, apart, give bin M/2 - k too:
- *            there C = even - odd, S = odd - even.
+ *            if k is 1 modulo 4, as s(k (Q - m)) is c(k m) then; -k is, if k is not.
+ *            The terms of even m and of odd m, kept apart, give bin M/2 - k as well:
+ *            its C is even - odd, its S odd - even.
  *
- * fold() makes all f and g, in place.  Right shifts of negative numbers are arithmetic:
- * see ernn_fixed.h. */
+ * fold() makes every f and g in the place of x, of real numbers: real and imaginary parts lie
+ * apart.  Right shifts of negative numbers are arithmetic: see ernn_fixed.h. */
 #include "ernn_logmel.h"
 #include "ernn_fixed.h"
 
 #define FIRST 16 /* points of the first stage */
 #define Q15_ONE 32767
 
-/* Complex numbers: their parts lie side by side. */
-typedef struct {
-    int64_t re, im;
-} sum_t;
-
-/* cos of a circle of 16, Q15. */
-static const int16_t circle_of_16[FIRST] = {
-    32767,  30273,  23170,  12539,  0, -12539, -23170, -30273,
-    -32767, -30273, -23170, -12539, 0, 12539,  23170,  30273};
+/* `cosines` of a DFT of 16. */
+static const int16_t cosines_of_16[10] = {
+    32767, 23170,                       /* M = 8,  k = 1 */
+    32767, 30273, 23170,  12539,        /* M = 16, k = 1 */
+    32767, 12539, -23170, -30273};      /*         k = 3 */
 
 /* log2(1 + i / 64), Q14. */
 static const uint16_t log2_table[65] = {
@@ -88,90 +84,57 @@ static int32_t shift_to_14_bits(uint32_t sizes)
 
 /* ---- exact sums ------------------------------------------------------------------- */
 
-/* The first half of the z, less and plus, the second. */
-static void butterflies(int32_t *z, int32_t half)
+/* x[0 .. m-1] becomes: x[0] of bin 0; x[1] of bin M / 2; f and g of 4 values; of 8; .. of m. */
+static void fold(int32_t *x, int32_t m)
 {
-    int32_t i;
-    for (i = 0; i < 2 * half; i++) {
-        const int32_t a = z[i], b = z[i + 2 * half];
-        z[i] = a + b;
-        z[i + 2 * half] = a - b;
+    int32_t half, a, b, i;
+    for (half = m / 2; half > 1; half /= 2) {
+        const int32_t q = half / 2;
+        int32_t *up = &x[1], *down = &x[half - 1];
+        a = x[0];
+        b = x[half];
+        x[0] = a + b;
+        x[half] = a - b;
+        for (i = 1; i < q; i++, up++, down--) {
+            const int32_t d = up[0] - up[half], mirrored = down[0] - down[half];
+            up[0] += up[half];
+            down[0] += down[half];
+            up[half] = d - mirrored;
+            down[half] = d + mirrored;
+        }
+        a = x[q];
+        b = x[half + q];
+        x[q] = a + b;
+        x[half + q] = a - b;
     }
+    a = x[0];
+    b = x[1];
+    x[0] = a + b;
+    x[1] = a - b;
 }
 
-/* d[0 .. half-1] as f[0 .. half/2-1] and then g[0 .. half/2-1]. */
-static void fold_around_quarter(int32_t *d, int32_t half)
+/* C and S of bin k, and of bin M/2 - k. */
+typedef struct {
+    int64_t c, s, other_c, other_s;
+} bins_t;
+
+/* From f, g and cosines[m] = c(k m) of q = M / 4 values, q >= 2. */
+static bins_t bins_of(const int32_t *f, const int32_t *g, const int16_t *cosines, int32_t q)
 {
-    int32_t *last = &d[2 * (half - 1)];
-    for (d += 2; d < last; d += 2, last -= 2) {
-        const int32_t re = d[0], im = d[1];
-        d[0] = re - last[0];
-        d[1] = im - last[1];
-        last[0] += re;
-        last[1] += im;
+    const int16_t *end = &cosines[q];
+    int64_t c_even = 0, c_odd = 0, s_even = 0, s_odd = 0;
+    bins_t bins;
+    for (; cosines != end; cosines += 2, f += 2, g += 2) {
+        c_even += (int64_t)f[0] * cosines[0];
+        c_odd += (int64_t)f[1] * cosines[1];
+        s_even += (int64_t)g[0] * cosines[0];
+        s_odd += (int64_t)g[1] * cosines[1];
     }
-}
-
-/* x[0 .. m-1] as: the sum and the difference of two (bins 0 and M/2); f, g (bins of odd k) of
- * 4 values, of 8, .. of m. */
-static void fold(int32_t *z, int32_t m)
-{
-    for (; m > 1; m /= 2) {
-        butterflies(z, m / 2);
-        fold_around_quarter(&z[m], m / 2);
-    }
-}
-
-/* Sums over even m and over odd m < q of x[m] cos(step m), of a circle of mask + 1. */
-static void sums(const int32_t *x, int32_t q, const int16_t *circle, uint32_t mask, uint32_t step,
-                 sum_t *even, sum_t *odd)
-{
-    sum_t e = {0, 0}, o = {0, 0};
-    uint32_t at = 0;
-    for (; q > 0; q -= 2, x += 4) {
-        const int32_t c = circle[at & mask], d = circle[(at + step) & mask];
-        at += 2u * step;
-        e.re += (int64_t)x[0] * c;
-        e.im += (int64_t)x[1] * c;
-        o.re += (int64_t)x[2] * d;
-        o.im += (int64_t)x[3] * d;
-    }
-    *even = e;
-    *odd = o;
-}
-
-/* C and S of two odd k: of c[0], s[0] and, M/2 - k, of c[1], s[1].  x: f and then g. */
-static void two_bins(const int32_t *x, int32_t q, const int16_t *circle, uint32_t mask, uint32_t step,
-                     sum_t c[2], sum_t s[2])
-{
-    sum_t even, odd;
-    sums(x, q, circle, mask, step, &even, &odd);
-    c[0].re = even.re + odd.re;
-    c[0].im = even.im + odd.im;
-    c[1].re = even.re - odd.re;
-    c[1].im = even.im - odd.im;
-    sums(&x[2 * q], q, circle, mask, step, &even, &odd);
-    s[0].re = odd.re + even.re;
-    s[0].im = odd.im + even.im;
-    s[1].re = odd.re - even.re;
-    s[1].im = odd.im - even.im;
-}
-
-/* x times the largest cosine. */
-static sum_t times_one(const int32_t *x)
-{
-    sum_t product;
-    product.re = (int64_t)x[0] * Q15_ONE;
-    product.im = (int64_t)x[1] * Q15_ONE;
-    return product;
-}
-
-static sum_t minus(sum_t x)
-{
-    sum_t negative;
-    negative.re = -x.re;
-    negative.im = -x.im;
-    return negative;
+    bins.c = c_even + c_odd;
+    bins.s = s_odd + s_even;
+    bins.other_c = c_even - c_odd;
+    bins.other_s = s_odd - s_even;
+    return bins;
 }
 
 /* ---- steps 1 to 3: window, first stage -------------------------------------------- */
@@ -199,54 +162,48 @@ static uint32_t windowed(const ernn_logmel_t *p, const int16_t *samples, int32_t
     return sizes;
 }
 
-/* Two neighbours of a row of A; gives their sizes. */
-static uint32_t put(int32_t *row, sum_t sum)
+/* round(sum, 15) into a row of A; gives its size. */
+static uint32_t put(int32_t *row, int64_t sum)
 {
-    row[0] = rounded(sum.re, 15);
-    row[1] = rounded(sum.im, 15);
-    return size_of(row[0]) | size_of(row[1]);
+    *row = rounded(sum, 15);
+    return size_of(*row);
 }
 
-/* A, in place: rows of N / 16; row k1 = 0..8 is Re A[k1], row 16 - k1 is Im A[k1], k1 = 1..7.
- * (Im A[0] and Im A[8] are 0.)  Two columns of reals are one of complex numbers: then C belongs
- * to the real parts, -S to the imaginary ones.  Gives all sizes, or'ed. */
-static uint32_t first_stage(int32_t *work, int32_t second, scale_t scale, int32_t *z)
+/* Bins k and 8 - k, where C - j S is bin k if sign is -1, and bin -k if it is 1. */
+static uint32_t put_bins(int32_t *column, int32_t second, int32_t k, bins_t bins, int32_t sign)
+{
+    return put(&column[k * second], bins.c) |
+           put(&column[(16 - k) * second], sign * bins.s) |
+           put(&column[(8 - k) * second], bins.other_c) |
+           put(&column[(8 + k) * second], sign * bins.other_s);
+}
+
+/* A, in place, column by column of N / 16: row k1 = 0..8 is Re A[k1], row 16 - k1 is Im A[k1],
+ * k1 = 1..7.  (Im A[0] and Im A[8] are 0.)  Gives all sizes, or'ed. */
+static uint32_t first_stage(int32_t *work, int32_t second, scale_t scale)
 {
     uint32_t sizes = 0;
-    sum_t c[2], s[2];
-    int32_t n, i;
-    for (n = 0; n < second; n += 2, work += 2) {
+    int32_t x[FIRST], n, i;
+    for (n = 0; n < second; n++) {
+        int32_t *column = &work[n];
         for (i = 0; i < FIRST; i++) {
-            z[2 * i] = scaled(work[i * second], scale);
-            z[2 * i + 1] = scaled(work[i * second + 1], scale);
+            x[i] = scaled(column[i * second], scale);
         }
-        fold(z, FIRST);
-        sizes |= put(work, times_one(&z[0]));
-        sizes |= put(&work[8 * second], times_one(&z[2]));
-        sizes |= put(&work[4 * second], times_one(&z[4]));
-        sizes |= put(&work[12 * second], minus(times_one(&z[6])));
-        two_bins(&z[8], 2, circle_of_16, 15u, 2u, c, s); /* k = 1 of 8 */
-        sizes |= put(&work[2 * second], c[0]);
-        sizes |= put(&work[14 * second], minus(s[0]));
-        sizes |= put(&work[6 * second], c[1]);
-        sizes |= put(&work[10 * second], minus(s[1]));
-        two_bins(&z[16], 4, circle_of_16, 15u, 1u, c, s); /* k = 1 of 16 */
-        sizes |= put(&work[1 * second], c[0]);
-        sizes |= put(&work[15 * second], minus(s[0]));
-        sizes |= put(&work[7 * second], c[1]);
-        sizes |= put(&work[9 * second], minus(s[1]));
-        two_bins(&z[16], 4, circle_of_16, 15u, 13u, c, s); /* k = -3: the mirror image of 3 */
-        sizes |= put(&work[3 * second], c[0]);
-        sizes |= put(&work[13 * second], s[0]);
-        sizes |= put(&work[5 * second], c[1]);
-        sizes |= put(&work[11 * second], s[1]);
+        fold(x, FIRST);
+        sizes |= put(&column[0], x[0] * (int64_t)Q15_ONE);
+        sizes |= put(&column[8 * second], x[1] * (int64_t)Q15_ONE);
+        sizes |= put(&column[4 * second], x[2] * (int64_t)Q15_ONE);
+        sizes |= put(&column[12 * second], x[3] * (int64_t)-Q15_ONE);
+        sizes |= put_bins(column, second, 2, bins_of(&x[4], &x[6], &cosines_of_16[0], 2), -1);
+        sizes |= put_bins(column, second, 1, bins_of(&x[8], &x[12], &cosines_of_16[2], 4), -1);
+        sizes |= put_bins(column, second, 3, bins_of(&x[8], &x[12], &cosines_of_16[6], 4), 1);
     }
     return sizes;
 }
 
 /* ---- steps 4 to 7: twiddle, second stage, power ------------------------------------ */
 
-/* z = B[k1], of A's row k1. */
+/* z = B[k1], of A's row k1: N / 16 real parts, then the imaginary ones. */
 static void twiddled(const ernn_logmel_t *p, const int32_t *work, int32_t k1, scale_t scale,
                      int32_t *z)
 {
@@ -264,8 +221,8 @@ static void twiddled(const ernn_logmel_t *p, const int32_t *work, int32_t k1, sc
             c = -p->quarter[2 * quarter - turn];
             s = p->quarter[turn - quarter];
         }
-        z[2 * n] = (c * x + s * y + (1 << 14)) >> 15;
-        z[2 * n + 1] = (c * y - s * x + (1 << 14)) >> 15;
+        z[n] = (c * x + s * y + (1 << 14)) >> 15;
+        z[second + n] = (c * y - s * x + (1 << 14)) >> 15;
     }
 }
 
@@ -279,46 +236,53 @@ typedef struct {
 static void put_power(uint32_t *to, int64_t re_sum, int64_t im_sum, int32_t shift)
 {
     const int32_t re = rounded(re_sum, shift), im = rounded(im_sum, shift);
-    const uint64_t power = (uint64_t)((int64_t)re * re + (int64_t)im * im);
+    const int64_t power = (int64_t)re * re + (int64_t)im * im;
     to[0] = (uint32_t)power;
     to[1] = (uint32_t)(power >> 32);
 }
 
-/* X[k2] = C - j S and X[-k2] = C + j S, k2 modulo N / 16. */
-static void put_bins(const band_t *band, int32_t k2, sum_t c, sum_t s)
+/* Powers of X[k2] = C - j S and X[-k2] = C + j S, 0 < k2 < N / 32; of reversed ones the other
+ * way round.  a: of Re f and Im g, b: of Im f and Re g. */
+static void put_pair(const band_t *band, int32_t k2, int reversed, int64_t a_c, int64_t a_s,
+                     int64_t b_c, int64_t b_s)
 {
-    if (k2 > band->second / 2) {
-        k2 = band->second - k2;
-        s = minus(s);
+    uint32_t *minus = &band->low[2 * k2];
+    uint32_t *plus = band->high == NULL ? NULL : &band->high[2 * (k2 - 1)];
+    if (reversed != 0) {
+        uint32_t *const exchanged = minus;
+        minus = plus;
+        plus = exchanged;
     }
-    put_power(&band->low[2 * k2], c.re + s.im, c.im - s.re, band->shift);
-    if (band->high != NULL) {
-        put_power(&band->high[2 * (k2 - 1)], c.re - s.im, c.im + s.re, band->shift);
+    if (minus != NULL) {
+        put_power(minus, a_c + a_s, b_c - b_s, band->shift);
+    }
+    if (plus != NULL) {
+        put_power(plus, a_c - a_s, b_c + b_s, band->shift);
     }
 }
 
-static void second_stage(const ernn_logmel_t *p, band_t band, int32_t *z)
+/* re, im: B of the band. */
+static void second_stage(const ernn_logmel_t *p, band_t band, int32_t *re, int32_t *im)
 {
+    const int64_t one = Q15_ONE;
     const int32_t half = band.second / 2;
-    const uint32_t mask = (uint32_t)band.second - 1u;
-    sum_t c[2], s[2];
+    const int16_t *cosines = p->cosines;
     int32_t m, k;
-    fold(z, band.second);
-    c[0] = times_one(&z[0]);
-    put_power(band.low, c[0].re, c[0].im, band.shift);
+    fold(re, band.second);
+    fold(im, band.second);
+    put_power(band.low, re[0] * one, im[0] * one, band.shift);
     if (band.high != NULL) {
-        c[0] = times_one(&z[2]);
-        put_power(&band.high[2 * (half - 1)], c[0].re, c[0].im, band.shift);
+        put_power(&band.high[2 * (half - 1)], re[1] * one, im[1] * one, band.shift);
     }
-    put_bins(&band, half / 2, times_one(&z[4]), times_one(&z[6]));
+    put_pair(&band, half / 2, 0, re[2] * one, im[3] * one, im[2] * one, re[3] * one);
     for (m = 8; m <= band.second; m *= 2) {
-        for (k = 1; k < m / 4; k += 2) {
-            /* 1, -3, 5, -7 .. */
-            const uint32_t step = (uint32_t)((k & 2) == 0 ? k : m - k) *
-                                  (uint32_t)(band.second / m);
-            two_bins(&z[m], m / 4, p->circle, mask, step, c, s);
-            put_bins(&band, (int32_t)step, c[0], s[0]);
-            put_bins(&band, (int32_t)(((uint32_t)half - step) & mask), c[1], s[1]);
+        const int32_t q = m / 4, f = 2 * q, g = 3 * q;
+        for (k = 1; k < q; k += 2, cosines += q) {
+            const bins_t a = bins_of(&re[f], &im[g], cosines, q);
+            const bins_t b = bins_of(&im[f], &re[g], cosines, q);
+            const int32_t k2 = k * (band.second / m);
+            put_pair(&band, k2, k & 2, a.c, a.s, b.c, b.s);
+            put_pair(&band, half - k2, k & 2, a.other_c, a.other_s, b.other_c, b.other_s);
         }
     }
 }
@@ -371,8 +335,8 @@ static void make_row(const ernn_logmel_t *p, const int16_t *samples, int32_t *wo
     const int32_t second = p->points / FIRST;
     int32_t *z = &work[p->points];
     const int32_t a = shift_to_14_bits(windowed(p, samples, work));
-    const int32_t b = shift_to_14_bits(first_stage(work, second, scale_of(a), z));
-    uint32_t *powers = (uint32_t *)work;
+    const int32_t b = shift_to_14_bits(first_stage(work, second, scale_of(a)));
+    uint32_t *powers = (uint32_t *)work; /* row by row they replace A */
     band_t band;
     int32_t k1;
     band.second = second;
@@ -381,35 +345,35 @@ static void make_row(const ernn_logmel_t *p, const int16_t *samples, int32_t *wo
         twiddled(p, work, k1, scale_of(b), z);
         band.low = &powers[k1 * second];
         band.high = k1 == 0 || k1 == 8 ? NULL : &powers[(FIRST - k1) * second];
-        second_stage(p, band, z);
+        second_stage(p, band, z, &z[second]);
     }
     codes_of(p, powers, 512 * (a + b) + p->offset, codes);
 }
 
 void ernn_logmel_reset(ernn_logmel_memory_t memory)
 {
-    memory.count[0] = 0;
-    memory.count[1] = 0;
+    memory.filled_begun[0] = 0;
+    memory.filled_begun[1] = 0;
 }
 
 size_t ernn_logmel_push(const ernn_logmel_t *p, ernn_logmel_memory_t memory,
                         const int16_t *samples, size_t n, int16_t *codes, int *ready)
 {
-    const size_t room = (size_t)(p->length - memory.count[0]);
+    const size_t room = (size_t)(p->length - memory.filled_begun[0]);
     const size_t taken = n < room ? n : room;
-    int16_t *to = &memory.samples[memory.count[0]];
+    int16_t *to = &memory.samples[memory.filled_begun[0]];
     size_t i;
     int32_t j;
     for (i = 0; i < taken; i++) {
         to[i] = samples[i];
     }
-    memory.count[0] += (int32_t)taken;
-    *ready = memory.count[0] == p->length ? 1 : 0;
+    memory.filled_begun[0] += (int32_t)taken;
+    *ready = memory.filled_begun[0] == p->length ? 1 : 0;
     if (*ready != 0) {
         make_row(p, memory.samples, memory.work, codes);
-        memory.count[0] = p->length - p->hop;
-        memory.count[1] = 1;
-        for (j = 0; j < memory.count[0]; j++) {
+        memory.filled_begun[0] = p->length - p->hop;
+        memory.filled_begun[1] = 1;
+        for (j = 0; j < memory.filled_begun[0]; j++) {
             memory.samples[j] = memory.samples[j + p->hop];
         }
     }
@@ -418,10 +382,10 @@ size_t ernn_logmel_push(const ernn_logmel_t *p, ernn_logmel_memory_t memory,
 
 int ernn_logmel_flush(const ernn_logmel_t *p, ernn_logmel_memory_t memory, int16_t *codes)
 {
-    const int is_short_clip = memory.count[1] == 0 && memory.count[0] >= p->hop ? 1 : 0;
+    const int is_short_clip = memory.filled_begun[1] == 0 && memory.filled_begun[0] >= p->hop ? 1 : 0;
     int32_t i;
     if (is_short_clip != 0) {
-        for (i = memory.count[0]; i < p->length; i++) {
+        for (i = memory.filled_begun[0]; i < p->length; i++) {
             memory.samples[i] = 0;
         }
         make_row(p, memory.samples, memory.work, codes);

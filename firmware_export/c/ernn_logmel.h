@@ -12,7 +12,8 @@
 typedef struct {
     const int16_t *window;      /* Hann, Q15; its first half: length / 2 + 1            */
     const int16_t *quarter;     /* cos, Q15, a quarter of a circle of N: N / 4 + 1      */
-    const int16_t *circle;      /* cos, Q15, a circle of N / 16                         */
+    const int16_t *cosines;     /* cos(2 pi k m / M), Q15, m = 0 .. M / 4 - 1,          */
+                                /* of k = 1, 3, .. below M / 4, of M = 8, 16, .. N / 16 */
     const uint16_t *rise;       /* weight of each bin in the filter that rises at it,   */
                                 /* Q12; in the filter before that, the rest to 4096     */
     const uint16_t *bins;       /* mels + 1: bins at which filter 0, 1, .. rises, and   */
@@ -28,11 +29,11 @@ typedef struct {
 } ernn_logmel_t;
 
 /* Length of `work` for a transform of n points. */
-#define ERNN_LOGMEL_WORK(n) ((n) + ((n) > 256 ? (n) / 8 : 32))
+#define ERNN_LOGMEL_WORK(n) ((n) + (n) / 8)
 
 /* What it remembers, as places in the caller's memory. */
 typedef struct {
-    int32_t *count;             /* 2: samples in the window; 1 after the first row      */
+    int32_t *filled_begun;      /* 2: samples in the window; 1 after the first row      */
     int16_t *samples;           /* length                                               */
     int32_t *work;              /* ERNN_LOGMEL_WORK(N); no meaning between calls        */
 } ernn_logmel_memory_t;
