@@ -4,7 +4,7 @@
 measures the memory that it needs.
 """
 
-from firmware_export.tflm.project import tflm_project
+from firmware_export.tflm.project import PRODUCTS, tflm_project
 from firmware_export.tflm.targets import TARGETS
 
-__all__ = ["TARGETS", "tflm_project"]
+__all__ = ["PRODUCTS", "TARGETS", "tflm_project"]

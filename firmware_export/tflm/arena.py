@@ -70,7 +70,7 @@ def measure(flatbuffer: bytes, graph: Graph) -> Arena:
     used = -(-int(said.group(1)) // GRAIN) * GRAIN
     while _run(flatbuffer, used).returncode:
         used += 8 * GRAIN
-    return Arena(used, margin(graph), f"tflite-micro {version}")
+    return Arena(used, margin(graph, used), f"tflite-micro {version}")
 
 
 def _run(flatbuffer: bytes, bytes_: int) -> "subprocess.CompletedProcess[str]":
@@ -82,7 +82,7 @@ def _run(flatbuffer: bytes, bytes_: int) -> "subprocess.CompletedProcess[str]":
                                        done.stderr.decode("utf-8", "replace"))
 
 
-def margin(graph: Graph) -> int:
+def margin(graph: Graph, used: int) -> int:
     """Bytes that optimized kernels keep in the arena, and the reference kernels do not.
 
     CMSIS-NN for Helium keeps the sum of each row of a FULLY_CONNECTED (4 bytes an output); its
@@ -97,4 +97,4 @@ def margin(graph: Graph) -> int:
         if op.name == "DEPTHWISE_CONV_2D":
             taps, channels = shape[1], shape[3]
             scratch = max(scratch, taps * max(2 * channels, 4 * 124) + GRAIN)
-    return -(-(kept + scratch) // GRAIN) * GRAIN
+    return -(-(kept + scratch + used // 16) // GRAIN) * GRAIN

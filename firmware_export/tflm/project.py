@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from edgernn.errors import ModelError
 from edgernn.graph import Tensor
 from firmware_export import ctext, golden, template
 from firmware_export.project import Source, golden_steps, kernels, main, shared_values
@@ -16,6 +17,10 @@ from firmware_export.tflm.targets import Target
 FIXED_POINTERS, POINTERS_PER_OP = 72, 12
 """Room for MicroInterpreter and MicroMutableOpResolver, in pointers.  Of the four releases
 from 2023 to 2026 that were looked at, the largest need 54, and 11 an op."""
+
+PRODUCTS = ("build/*", "*/build/*", "*/managed_components/*", "*/sdkconfig*",
+            "*/dependencies.lock", ".pio/*")
+"""What CMake, ESP-IDF and PlatformIO leave behind in a project."""
 
 
 def tflm_project(source: Source, name: str, command: Sequence[str], target: Target,
@@ -50,6 +55,9 @@ def tflm_project(source: Source, name: str, command: Sequence[str], target: Targ
     memory = Arena(0, arena_bytes) if arena_bytes else arena.measure(source.flatbuffer,
                                                                      source.graph)
     array = XxdData(name, source.path.name) if xxd else ModelData(name)
+    if array.array in ctext.KEYWORDS:
+        raise ModelError(f"{source.path.name} would be the array {array.array!r}, a word of C or "
+                         "C++; another name was needed. Rename the file: kws.tflite")
     values = (shared_values(source, name, command) | _program(source, name)
               | _runtime(target, adders, memory) | _model(source, array))
     files = {f"{name}{part}": _filled(f"model{of}", values) for part, of in (
@@ -131,7 +139,8 @@ def _golden(source: Source, fields: dict[str, str]) -> dict[str, str]:
     arrays, compares = golden_steps(found), []
     for tensor, field in fields.items():
         arrays.append(ctext.array(f"golden_{field}", found.states[tensor]))
-        compares += [f"        }} else if (step == {golden.STEPS - 1} && memcmp(state->{field}, "
-                     f"golden_{field},\n                                      sizeof golden_{field}) "
-                     "!= 0) {\n", f'            state->differs = "{field}";\n']
+        compares.append(f"        }} else if (step == {golden.STEPS - 1} &&\n"
+                        f"                   memcmp(state->{field}, golden_{field}, "
+                        f"sizeof golden_{field}) != 0) {{\n"
+                        f'            state->differs = "{field}";\n')
     return {"golden": "\n".join(arrays), "state_compares": "".join(compares)}

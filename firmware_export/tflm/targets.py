@@ -29,19 +29,19 @@ class Target:
 
 
 TARGETS = {target.name: target for target in (
-    Target("tflm", "TensorFlow Lite Micro of 2024-09-27 or later"),
+    Target("tflm", "TensorFlow Lite Micro of 2025-03-17 or later"),
     # The Arduino libraries are older than the kernel of BATCH_MATMUL (2023-09) and than scales
-    # per row of FULLY_CONNECTED (2024-09), and old builders know no .cc.
+    # per row of FULLY_CONNECTED (2024-09; from int16, 2025-03); and old builders know no .cc.
     Target("arduino", "the library Chirale_TensorFLowLite 2.0.0",
            frozenset({"BATCH_MATMUL"}), frozenset({"int8", "int16"}), ".cpp",
            "Chirale_TensorFlowLite.h"),
     # ESP-NN's FULLY_CONNECTED looks up a row's scale for int8 alone, and says nothing.
-    Target("esp-idf", "the component espressif/esp-tflite-micro 1.3.4 or later",
+    Target("esp-idf", "the component espressif/esp-tflite-micro 1.3.8 or later",
            one_scale=frozenset({"int16"})),
     Target("platformio", "the library spaziochirale/Chirale_TensorFLowLite 2.0.0",
            frozenset({"BATCH_MATMUL"}), frozenset({"int8", "int16"}), ".cpp",
            "Chirale_TensorFlowLite.h"),
-    Target("zephyr", "Zephyr's module tflite-micro"),
+    Target("zephyr", "Zephyr's module tflite-micro, of Zephyr 4.1 or later"),
 )}
 """By name."""
 
