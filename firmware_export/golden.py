@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.emulator import Emulator
-from edgernn.graph import Graph
+from edgernn.graph import Graph, Tensor
 from edgernn.plan import Plan
 from edgernn.plan.layout import LAYOUTS
 from edgernn.spec import ModelSpec, TokenSpec
@@ -26,26 +26,30 @@ class Golden:
     """Shape (steps, width)."""
     scores: NDArray[Any]
     """Codes, shape (steps, labels)."""
-    states: tuple[NDArray[Any], ...]
-    """What each state of the plan is after the last step."""
+    states: dict[str, NDArray[Any]]
+    """What each state is after the last step, flat, by the name of its input."""
 
 
-def golden(graph: Graph, spec: ModelSpec, plan: Plan, steps: int = STEPS) -> Golden:
+def golden(graph: Graph, spec: ModelSpec, steps: int = STEPS) -> Golden:
     """Steps of the emulator on random frames, the same for every export of a model.
 
     The frames wander over all codes: the proof is of the arithmetic, not of the accuracy.
     """
     emulator = Emulator(graph)
     features = _frames(graph, spec, steps)
-    state = {value.name: np.full(graph.tensor(value.name).shape, zero, value.dtype)
-             for value, zero in plan.states}
+    state = {pair.input: _zeros(graph.tensor(pair.input)) for pair in spec.states}
     scores = []
     for frame in features:
         made = emulator.run({spec.input: frame[None], **state})
         scores.append(made[spec.output][0])
         state |= {pair.input: made[pair.output] for pair in spec.states}
     return Golden(features, np.array(scores),
-                  tuple(state[value.name].reshape(-1) for value, _ in plan.states))
+                  {name: value.reshape(-1) for name, value in state.items()})
+
+
+def _zeros(tensor: Tensor) -> NDArray[Any]:
+    """What a state begins with: 0.0 of its type."""
+    return np.full(tensor.shape, tensor.qtype.zero_point, tensor.dtype)
 
 
 def _frames(graph: Graph, spec: ModelSpec, steps: int) -> NDArray[Any]:

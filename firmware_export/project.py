@@ -5,7 +5,9 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,8 @@ class Source:
     sha256: str
     spec: ModelSpec
     graph: Graph
-    plan: Plan
+    flatbuffer: bytes
+    """What an interpreter reads: the file without edgernn.json."""
 
     @classmethod
     def read(cls, path: Path) -> "Source":
@@ -49,7 +52,7 @@ class Source:
         Raises
         ------
         ModelError
-            If it is damaged, has several parts, or an op that the kernels lack.
+            If it is damaged, or has several parts.
         """
         whole = bundle.read(path)
         if whole.parts:
@@ -59,7 +62,18 @@ class Source:
         graph = tflite.read(whole.flatbuffer)
         step.check(whole.spec, graph)
         return cls(path, hashlib.sha256(path.read_bytes()).hexdigest(), whole.spec, graph,
-                   plan(graph, whole.spec))
+                   whole.flatbuffer)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The step as calls of the C kernels.
+
+        Raises
+        ------
+        ModelError
+            If it has an op that the kernels lack.
+        """
+        return plan(self.graph, self.spec)
 
     @property
     def x(self) -> QType:
@@ -110,9 +124,9 @@ def c_project(source: Source, name: str, command: Sequence[str]) -> dict[str, st
         If the name is no C identifier, or the detector cannot be computed in 32 bits.
     """
     ctext.checked_name(name)
-    values = _values(source, name, command)
+    values = shared_values(source, name, command) | _c_values(source, name)
     model_c = template.fill(template.read("model.c"), values)
-    main_c = _main(source, values)
+    main_c = main(source, values)
     used = kernels(model_c + main_c + values["more"] + values["includes"])
     return {f"{name}_model.h": template.fill(template.read("model.h"), values),
             f"{name}_model.c": model_c, "main.c": main_c,
@@ -150,10 +164,10 @@ def _defined(text: str) -> set[str]:
     return set(re.findall(r"^(?!static|typedef|#|\s)[\w *]*?\b(ernn_\w+)(?=\(|\[)", text, re.M))
 
 
-def _values(source: Source, name: str, command: Sequence[str]) -> dict[str, Any]:
-    """What fills the holes of the templates."""
-    spec, steps = source.spec, source.plan
-    text = ModelText(name, steps)
+def shared_values(source: Source, name: str, command: Sequence[str]) -> dict[str, Any]:
+    """What fills the holes of the templates, whatever runs the step."""
+    spec = source.spec
+    x, scores = (source.graph.tensor(tensor) for tensor in (spec.input, spec.output))
     front = frontend_text(name, spec.frontend, source.x)
     detector = source.detector and detector_text(name, source.detector, spec.labels,
                                                  source.step_ms, source.scores)
@@ -164,25 +178,32 @@ def _values(source: Source, name: str, command: Sequence[str]) -> dict[str, Any]
     return {
         "name": name, "version": edgernn.__version__, "model": ctext.comment(source.path.name),
         "sha256": source.sha256, "command": ctext.comment(shlex.join(command)),
-        "about": _about(source), "weight_bytes": f"{_weight_bytes(steps):,}",
-        "state_bytes": f"{_state_bytes(steps):,}",
-        "step_ms": f"{source.step_ms:g} ms", "includes": "\n".join(includes),
-        "features": steps.x.count, "labels": steps.scores.count,
-        "scales": _scales(name, source), "feature_t": ctext.CTYPES[steps.x.dtype],
+        "about": _about(source), "step_ms": f"{source.step_ms:g} ms",
+        "includes": "\n".join(includes),
+        "features": x.shape[-1], "labels": scores.shape[-1],
+        "scales": _scales(name, source), "feature_t": ctext.CTYPES[x.dtype],
         "feature_what": "a token's number" if tokens else "a code: see the scales above",
-        "score_t": ctext.CTYPES[steps.scores.dtype], "state": text.state_struct(),
+        "score_t": ctext.CTYPES[scores.dtype],
         "step_errors": (f", or 1 if a token is not 1 to {spec.frontend.numbers - 1};\n"
                         " * the state is then as it was" if isinstance(spec.frontend, TokenSpec)
                         else ""),
         "golden_steps": golden.STEPS,
         "more": front.header + (detector.header if detector else ""),
         "label_strings": ", ".join(ctext.string(label) for label in spec.labels),
-        "resets": text.resets(), "score_zero": source.scores.zero_point,
-        "score_scale": f"{source.scores.scale:.17g}",
-        "calls": text.calls(), "checks": _token_check(name, spec),
-        "data": text.data(), **_golden(source, text),
+        "score_zero": source.scores.zero_point, "score_scale": f"{source.scores.scale:.17g}",
+        "checks": _token_check(name, spec),
         "source_more": front.source + (detector.source if detector else ""),
-        "figures": "", **_uses(source, name)}
+        **_uses(source, name)}
+
+
+def _c_values(source: Source, name: str) -> dict[str, Any]:
+    """What fills those of a step made of our own kernels."""
+    steps = source.plan
+    text = ModelText(name, steps)
+    return {"header": f"{name}_model.h", "weight_bytes": f"{_weight_bytes(steps):,}",
+            "state_bytes": f"{_state_bytes(steps):,}", "state": text.state_struct(),
+            "resets": text.resets(), "calls": text.calls(), "data": text.data(),
+            "damaged": "the weights are damaged", "figures": "", **_golden(source, text)}
 
 
 def _uses(source: Source, name: str) -> dict[str, str]:
@@ -198,7 +219,8 @@ def _uses(source: Source, name: str) -> dict[str, str]:
 
 
 def _about(source: Source) -> str:
-    layers = "; ".join(f"{value.count} of {value.dtype}" for value, _ in source.plan.states)
+    tensors = (source.graph.tensor(pair.input) for pair in source.spec.states)
+    layers = "; ".join(f"{prod(tensor.shape)} of {tensor.dtype}" for tensor in tensors)
     return ctext.comment(
         f"A model that labels {len(source.spec.labels)} things"
         f" ({', '.join(source.spec.labels[:6])}{', ...' if len(source.spec.labels) > 6 else ''}), "
@@ -238,12 +260,11 @@ def _token_check(name: str, spec: ModelSpec) -> str:
 
 
 def _golden(source: Source, text: ModelText) -> dict[str, str]:
-    found = golden.golden(source.graph, source.spec, source.plan)
-    arrays = [_rows(f"golden_{what}", values) for what, values in
-              (("features", found.features), ("scores", found.scores))]
+    found = golden.golden(source.graph, source.spec)
+    arrays = golden_steps(found)
     compares = []
-    for field, values in zip(text.state_fields(), found.states, strict=True):
-        arrays.append(ctext.array(f"golden_{field}", values))
+    for field, (value, _) in zip(text.state_fields(), source.plan.states, strict=True):
+        arrays.append(ctext.array(f"golden_{field}", found.states[value.name]))
         compares.append(f" ||\n            (step == {golden.STEPS - 1} && memcmp(state->{field}, "
                         f"golden_{field}, sizeof golden_{field}) != 0)")
     sums = []
@@ -257,6 +278,12 @@ def _golden(source: Source, text: ModelText) -> dict[str, str]:
             "state_compares": "".join(compares), "sums": "\n".join(sums)}
 
 
+def golden_steps(found: golden.Golden) -> list[str]:
+    """The frames and the scores of a proof, as arrays."""
+    return [_rows(f"golden_{what}", values) for what, values in
+            (("features", found.features), ("scores", found.scores))]
+
+
 def _rows(name: str, values: Any) -> str:
     """An array of rows, one for each step."""
     rows = ",\n".join("    {" + ctext.numbers(row).strip().replace("\n", "\n ") + "}"
@@ -266,8 +293,12 @@ def _rows(name: str, values: Any) -> str:
             f"{rows}}};\n")
 
 
-def _main(source: Source, values: dict[str, Any]) -> str:
-    """main.c: the pieces that this model needs."""
+def main(source: Source, values: dict[str, Any]) -> str:
+    """main.c: the pieces that this model needs.
+
+    Besides `shared_values` it says the `header` of the model, and what a self-check below 0
+    means: `damaged`.
+    """
     frontend, name = source.spec.frontend, values["name"]
     rate = 1000 / source.step_ms
     if isinstance(frontend, TokenSpec):

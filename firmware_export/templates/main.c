@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "@name@_model.h"
+#include "@header@"
 
 /* All memory there is: no heap. */
 static @name@_state state;
@@ -56,7 +56,7 @@ int main(int count, char **arguments)
     if (count > 1 && strcmp(arguments[1], "--selfcheck") == 0) {
         const int wrong = @name@_selfcheck(&state);
         (void)printf(wrong == 0  ? "selfcheck passed\n"
-                     : wrong < 0 ? "selfcheck: the weights are damaged\n"
+                     : wrong < 0 ? "selfcheck: @damaged@\n"
                                  : "selfcheck: step %d differs\n",
                      wrong);
         return wrong == 0 ? 0 : 1;
