@@ -65,15 +65,14 @@ class StepModel:
         self._x, self._at, self._carried = (self._order.x, self._order.scores,
                                             self._order.carried)
         self._invoke = runtime.invoke
-        self._real_scores = _score_table(scores.qtype).take
-        self._outputs: list[Codes]
         self._native: Callable[[NDArray[Any]], bool] | None = None
         if isinstance(runtime, NativeRuntime):
             memory = memory or runtime.memory(1)
             self._native = runtime.streams(memory).step
         else:
             memory = Memory.empty(graph, spec, 1)
-        self._states, self._native_outputs = memory.inputs, memory.outputs
+            self._real_scores = _score_table(scores.qtype).take
+        self._states, self._outputs = memory.inputs, memory.outputs
         self._scores_row = memory.scores
         self._scores = self._scores_row[0]
         self.reset()
@@ -141,7 +140,6 @@ class StepModel:
             # Features or codes to scores and next states, unless the frame needs a second look.
             if not self._native(features):
                 self._native(np.ascontiguousarray(self.accept(features)[0]))
-            self._outputs = self._native_outputs
             return self._scores
         states = self._states
         states[self._x] = self.accept(features)
@@ -169,9 +167,10 @@ class StepModel:
 
     @property
     def codes(self) -> Codes:
-        """The last step's output as the model gave it, shape (1, width): for another part."""
-        if not self._outputs:
-            raise FeatureError("no step was made, so there is no output. Call step() first")
+        """The last step's output as the model gave it, shape (1, width): for another part.
+
+        Before the first step it stands for zeros, as what `hold` gives.
+        """
         return self._outputs[self._at].copy()
 
     def set_context(self, name: str, codes: Codes) -> None:
@@ -197,7 +196,7 @@ class StepModel:
             raise ModelError(f"the context {name!r} is {codes.dtype}{list(codes.shape)}; this "
                              f"model needs {tensor.dtype}{list(tensor.shape[1:])}. Give what the "
                              "model's other parts give")
-        self._put(self._order.inputs.index(tensor), codes[None])
+        self._put(self._states, self._order.inputs.index(tensor), codes[None])
 
     def hold(self) -> NDArray[np.float32]:
         """Let a masked or missing frame pass: the state stays, the last scores are repeated.
@@ -209,8 +208,8 @@ class StepModel:
     def reset(self) -> None:
         """Forget everything."""
         for i, tensor in enumerate(self._order.inputs):
-            self._put(i, np.full(tensor.shape, tensor.qtype.zero_point, tensor.dtype))
-        self._outputs = []
+            self._put(self._states, i, _zeros(tensor))
+        self._put(self._outputs, self._at, _zeros(self.graph.tensor(self.spec.output)))
         self._scores[:] = 0
 
     def state(self) -> dict[str, Codes]:
@@ -236,22 +235,22 @@ class StepModel:
                                  f"{value.dtype}{list(value.shape)}. Restore a state of this model")
         for i, tensor in enumerate(self._order.inputs):
             if tensor.name != self.spec.input:
-                self._put(i, state[tensor.name])
+                self._put(self._states, i, state[tensor.name])
         self._scores[:] = state[self.spec.output]
 
     def fork(self) -> "StepModel":
         """Another stream over the same runtime, begun from reset, with a state of its own."""
         return StepModel(self.spec, self.graph, self.runtime)
 
-    def _put(self, at: int, codes: Codes) -> None:
-        """Set a state: in place where the backend `c` keeps it, whose arrays never change.
+    def _put(self, arrays: list[Codes], at: int, codes: Codes) -> None:
+        """Set one of `_states` or `_outputs`: in place where the kernels of backend c look.
 
-        An interpreter's may be an output that it gave, which stays as it is.
+        Of an interpreter both lists may hold the same array, which then stays as it is.
         """
         if self._native is not None:
-            np.copyto(self._states[at], codes)
+            np.copyto(arrays[at], codes)
         else:
-            self._states[at] = codes.copy()
+            arrays[at] = codes.copy()
 
     def _known(self, tokens: NDArray[Any]) -> Codes:
         """Tokens as the model takes them; an interpreter may not check what it looks up."""
@@ -394,6 +393,10 @@ def prove_state_is_carried(model: StepModel) -> None:
     if _equal(without, third):
         raise BackendError(f"{model.runtime.name} gave the same answer with and without a state: "
                            "it does not read it. Use another: --backend litert")
+
+
+def _zeros(tensor: Tensor) -> Codes:
+    return np.full(tensor.shape, tensor.qtype.zero_point, tensor.dtype)
 
 
 def _equal(a: dict[str, Codes], b: dict[str, Codes]) -> bool:

@@ -12,7 +12,7 @@ from edgernn.graph import Graph
 from edgernn.native import kernels
 from edgernn.native.memory import Memory
 from edgernn.plan import Call, Plan, Value, plan
-from edgernn.plan.calls import CONSTANT, INPUT, OUTPUT, SCRATCH, STATE
+from edgernn.plan.calls import CONSTANT, SCRATCH
 from edgernn.plan.layout import LAYOUTS
 from edgernn.spec import ModelSpec, TokenSpec
 
@@ -117,9 +117,12 @@ class _Places:
         self._scratch = {dtype: len(ends) + i for i, dtype in enumerate(made.scratch)}
         self._scratch_rows = [_bytes(dtype, count) for dtype, count in made.scratch.items()]
         # A value may be a part of a tensor; calls make whole ones.
-        self._whole = {call.output.name: call.output for call in made.calls
-                       if call.output.place == SCRATCH}
-        self._whole |= {value.name: value for value in ends}
+        self._whole = {(value.place, value.name): value for value in ends}
+        for made_here in (call.output for call in made.calls):
+            key = made_here.place, made_here.name
+            if self._whole.setdefault(key, made_here) != made_here:
+                raise ModelError(f"two tensors of the model are called {made_here.name!r}; one was "
+                                 "needed. Make the model again: edgernn quantize")
 
     def rows(self) -> tuple[int, ...]:
         """Bytes that one stream needs of each memory."""
@@ -140,8 +143,7 @@ class _Places:
         return value.place != CONSTANT and value.count == self._tensor(value).count
 
     def _tensor(self, value: Value) -> Value:
-        assert value.place in (INPUT, STATE, OUTPUT, SCRATCH)
-        return self._whole[value.name]
+        return self._whole[value.place, value.name]
 
 
 def _bytes(dtype: str, count: int) -> int:
