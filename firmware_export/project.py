@@ -107,7 +107,8 @@ class Source:
                             found.hysteresis, found.refractory_ms)
 
 
-def c_project(source: Source, name: str, command: Sequence[str]) -> dict[str, str | bytes]:
+def c_project(source: Source, name: str, command: Sequence[str],
+              figures: str = "") -> dict[str, str | bytes]:
     """The files of a C99 project.
 
     Parameters
@@ -117,6 +118,8 @@ def c_project(source: Source, name: str, command: Sequence[str]) -> dict[str, st
         What its functions and files begin with.
     command : sequence of str
         What makes it again, for its first lines.
+    figures : str
+        What it costs, as Markdown: see `firmware_export.figures`.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def c_project(source: Source, name: str, command: Sequence[str]) -> dict[str, st
         If the name is no C identifier, or the detector cannot be computed in 32 bits.
     """
     ctext.checked_name(name)
-    values = shared_values(source, name, command) | _c_values(source, name)
+    values = {"figures": figures} | shared_values(source, name, command) | _c_values(source, name)
     model_c = template.fill(template.read("model.c"), values)
     main_c = main(source, values)
     used = kernels(model_c + main_c + values["more"] + values["includes"])
@@ -203,7 +206,7 @@ def _c_values(source: Source, name: str) -> dict[str, Any]:
     return {"header": f"{name}_model.h", "weight_bytes": f"{_weight_bytes(steps):,}",
             "state_bytes": f"{_state_bytes(steps):,}", "state": text.state_struct(),
             "resets": text.resets(), "calls": text.calls(), "data": text.data(),
-            "damaged": "the weights are damaged", "figures": "", **_golden(source, text)}
+            "damaged": "the weights are damaged", **_golden(source, text)}
 
 
 def _uses(source: Source, name: str) -> dict[str, str]:
