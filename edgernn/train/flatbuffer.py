@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 # The lowest version of each op whose kernels take int8 and int16 as used here.
 VERSIONS = {"FULLY_CONNECTED": 4, "ADD": 2, "SUB": 2, "MUL": 2, "LOGISTIC": 2, "TANH": 2,
             "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2, "GATHER": 2, "RESHAPE": 1,
-            "BATCH_MATMUL": 4, "CONCATENATION": 2, "STRIDED_SLICE": 4, "DEPTHWISE_CONV_2D": 3}
+            "BATCH_MATMUL": 4, "CONCATENATION": 2, "STRIDED_SLICE": 4, "DEPTHWISE_CONV_2D": 3,
+            "CALL_ONCE": 1, "VAR_HANDLE": 1, "READ_VARIABLE": 1, "ASSIGN_VARIABLE": 1}
 OPTIONS = {"FULLY_CONNECTED": "FullyConnectedOptions", "ADD": "AddOptions", "SUB": "SubOptions",
            "MUL": "MulOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
            "CAST": "CastOptions", "GATHER": "GatherOptions", "RESHAPE": "ReshapeOptions",
            "BATCH_MATMUL": "BatchMatMulOptions", "CONCATENATION": "ConcatenationOptions",
-           "STRIDED_SLICE": "StridedSliceOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
+           "STRIDED_SLICE": "StridedSliceOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+           "CALL_ONCE": "CallOnceOptions", "VAR_HANDLE": "VarHandleOptions",
+           "READ_VARIABLE": "ReadVariableOptions", "ASSIGN_VARIABLE": "AssignVariableOptions"}
 
 
 ALIGNMENT = 16
@@ -97,7 +100,8 @@ class GraphWriter:
             Tensor indices.
         **options
             `activation` of a FULLY_CONNECTED or an ADD (NONE, RELU), `beta` of a SOFTMAX,
-            `adj_y` of a BATCH_MATMUL, `axis` of a CONCATENATION (1).
+            `adj_y` of a BATCH_MATMUL, `axis` of a CONCATENATION (1), `subgraph` of a CALL_ONCE,
+            `variable` (a name) of a VAR_HANDLE.
         """
         operator = schema.OperatorT()
         operator.opcodeIndex = self._opcode(name)
@@ -122,10 +126,50 @@ class GraphWriter:
             elif name == "CAST":
                 chosen.inDataType = self._graph.tensors[inputs[0]].type
                 chosen.outDataType = self._graph.tensors[outputs[0]].type
+            elif name == "CALL_ONCE":
+                chosen.initSubgraphIndex = options["subgraph"]
+            elif name == "VAR_HANDLE":
+                chosen.container, chosen.sharedName = "", options["variable"]
             elif name in ("ADD", "SUB"):
                 # True, the schema's default, would claim scales that are powers of two.
                 chosen.potScaleInt16 = False
         self._graph.operators.append(operator)
+
+    def variables(
+        self, begins: Sequence[tuple[str, Sequence[int], str, Sequence[float], int]]
+    ) -> list[int]:
+        """Variables that remember from run to run; to be called before any `op`.
+
+        A second subgraph, which the first op of the main one runs once, sets them to their zero
+        points.
+
+        Parameters
+        ----------
+        begins : sequence of (name, shape, dtype, scales, zero_point)
+
+        Returns
+        -------
+        list of int
+            Their handles, for READ_VARIABLE and ASSIGN_VARIABLE.
+        """
+        main = self._graph
+        self._graph = schema.SubGraphT()
+        self._graph.name, self._graph.tensors, self._graph.operators = "begin", [], []
+        self._graph.inputs, self._graph.outputs = [], []
+        for name, shape, dtype, scales, zero in begins:
+            value = self.tensor(f"{name}/begin", shape, dtype, scales, zero,
+                                np.full(shape, zero, dtype))
+            self.op("ASSIGN_VARIABLE", [self._handle(name), value], [])
+        self._model.subgraphs.append(self._graph)
+        self._graph = main
+        if begins:
+            self.op("CALL_ONCE", [], [], subgraph=1)
+        return [self._handle(name) for name, *_ in begins]
+
+    def _handle(self, name: str) -> int:
+        handle = self.tensor(f"{name}/handle", (), "resource")
+        self.op("VAR_HANDLE", [], [handle], variable=name)
+        return handle
 
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The model, with one signature that names inputs and outputs by their tensors."""
