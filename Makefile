@@ -50,7 +50,7 @@ $(VENV)/.device: pyproject.toml
 	touch $@
 
 $(VENV)/.all: $(VENV)/.device
-	$(BIN)/pip install --quiet --editable '.[device,audio,train,synth,dev]'
+	$(BIN)/pip install --quiet --editable '.[device,audio,train,synth,esphome,dev]'
 	touch $@
 
 # tflite-runtime was built against numpy 1 for Python up to 3.11: a room of its own,

@@ -57,6 +57,20 @@ class LogMelSpec:
 
 
 @dataclass(frozen=True)
+class MicrofrontendSpec(LogMelSpec):
+    """The audio frontend of TensorFlow Lite Micro, as ESPHome's micro_wake_word sets it up.
+
+    It hears in another way than `LogMelSpec`, in rows of the same kind
+    (`edgernn.frontend.microfrontend`); nothing of it can be chosen.
+    """
+
+    hop_ms: int = 10
+    low_hz: int = 125
+    high_hz: int = 7500
+    kind: str = "microfrontend"
+
+
+@dataclass(frozen=True)
 class StandardizeSpec:
     """Sensor frontend: (row - mean) / std, column by column."""
 
@@ -118,7 +132,7 @@ class PartsSpec:
     kind: str = "parts"
 
 
-FrontendSpec = Union[LogMelSpec, StandardizeSpec, TokenSpec, PartsSpec]  # noqa: UP007 - typing.get_args reads it
+FrontendSpec = Union[LogMelSpec, MicrofrontendSpec, StandardizeSpec, TokenSpec, PartsSpec]  # noqa: UP007 - typing.get_args reads it
 
 
 @dataclass(frozen=True)

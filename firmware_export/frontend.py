@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgernn.errors import ModelError
 from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO
 from edgernn.quant import QType
-from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec
+from edgernn.spec import FrontendSpec, LogMelSpec, MicrofrontendSpec, StandardizeSpec
 from firmware_export import ctext
 from firmware_export.logmel import logmel_text
 from firmware_export.template import fill
@@ -75,6 +76,10 @@ def frontend_text(name: str, spec: FrontendSpec, x: QType) -> FrontendText:
     x : QType
         Of the model's input; of tokens it is not looked at.
     """
+    if isinstance(spec, MicrofrontendSpec):
+        raise ModelError("the model hears with TensorFlow Lite Micro's frontend, of which there is "
+                         "no C here. Export it for ESPHome, which has it: --target esphome; or "
+                         "train it with --frontend logmel")
     if isinstance(spec, LogMelSpec):
         return _audio(name, spec, x)
     if isinstance(spec, StandardizeSpec):

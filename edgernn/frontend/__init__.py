@@ -1,12 +1,14 @@
 """Frontends: what turns samples, sensor rows or text into the model's features."""
 
 from edgernn.frontend.logmel import LogMel
+from edgernn.frontend.microfrontend import Microfrontend
 from edgernn.frontend.parts import Parts
 from edgernn.frontend.standardize import Standardize
 from edgernn.frontend.tokens import Tokens
-from edgernn.spec import FrontendSpec, LogMelSpec, PartsSpec, TokenSpec
+from edgernn.spec import FrontendSpec, LogMelSpec, MicrofrontendSpec, PartsSpec, TokenSpec
 
-Frontend = LogMel | Standardize | Tokens | Parts
+AudioFrontend = LogMel | Microfrontend
+Frontend = AudioFrontend | Standardize | Tokens | Parts
 
 
 def make_frontend(spec: FrontendSpec) -> Frontend:
@@ -17,6 +19,8 @@ def make_frontend(spec: FrontendSpec) -> Frontend:
     ConfigError
         If the spec makes no sense.
     """
+    if isinstance(spec, MicrofrontendSpec):
+        return Microfrontend(spec)
     if isinstance(spec, LogMelSpec):
         return LogMel(spec)
     if isinstance(spec, TokenSpec):

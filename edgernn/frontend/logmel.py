@@ -131,7 +131,7 @@ class LogMel:
         SourceError
             If `samples` is not int16 or not one-dimensional.
         """
-        _check(samples)
+        check_samples(samples)
         heard = np.concatenate([self._pending, samples])
         codes = self._rows(heard)
         self._started |= len(codes) > 0
@@ -156,7 +156,7 @@ class LogMel:
 
         Parameters, result and errors are those of `push`.
         """
-        _check(samples)
+        check_samples(samples)
         short = self.hop <= len(samples) < self.window
         return self._rows(self._padded(samples) if short else samples)
 
@@ -181,7 +181,14 @@ class LogMel:
         return codes
 
 
-def _check(samples: NDArray[np.int16]) -> None:
+def check_samples(samples: NDArray[np.int16]) -> None:
+    """Samples are what a frontend takes.
+
+    Raises
+    ------
+    SourceError
+        If they are not one-dimensional int16.
+    """
     if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
         found = (f"{samples.dtype} of shape {samples.shape}" if isinstance(samples, np.ndarray)
                  else type(samples).__name__)

@@ -126,6 +126,10 @@ class TrainConfig:
         0.0, "Text: share of an embedding's numbers forgotten, the same in all of a text (Gal and "
         "Ghahramani 2016).", 0, 0.95)
 
+    frontend: str = _setting(
+        "logmel", "Audio: what the model hears with: logmel is edgernn's own; microfrontend is "
+        "that of TensorFlow Lite Micro, for export --target esphome: 16 kHz, a row every 10 ms.",
+        choices=("logmel", "microfrontend"))
     sample_rate_hz: int = _setting(16000, "Audio: sample rate of the model, hertz.", 8000, 48000)
     window_ms: int = _setting(30, "Audio: length of a frame's window, milliseconds.", 1)
     hop_ms: int = _setting(20, "Audio: distance between frames, milliseconds.", 1)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.frontend.logmel import LogMel
+from edgernn.frontend import AudioFrontend
 from edgernn.frontend.standardize import Standardize
 from edgernn.frontend.tokens import Tokens
 from edgernn.train import augment
@@ -110,7 +110,7 @@ class ClipTeacher:
     """Recordings, augmented and joined in noise; each counts on its last frame only."""
 
     config: TrainConfig
-    frontend: LogMel
+    frontend: AudioFrontend
     clips: tuple[NDArray[np.int16], ...]
     labels: NDArray[np.int64]
     """Index of each clip's label, shape (clips,)."""
@@ -154,7 +154,7 @@ class SceneTeacher:
     """Keywords somewhere in seconds of other speech and noise; every frame counts."""
 
     config: TrainConfig
-    frontend: LogMel
+    frontend: AudioFrontend
     clips: tuple[NDArray[np.int16], ...]
     labels: NDArray[np.int64]
     """Index of each clip's label, shape (clips,); 0 for speech that is no keyword."""

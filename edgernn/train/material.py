@@ -10,11 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import ConfigError, DataError
+from edgernn.frontend import AudioFrontend
 from edgernn.frontend.logmel import LogMel
+from edgernn.frontend.microfrontend import Microfrontend
 from edgernn.frontend.standardize import Standardize
 from edgernn.frontend.standardize import fit as standardize
 from edgernn.frontend.tokens import Tokens
-from edgernn.spec import FrontendSpec, LogMelSpec, StandardizeSpec, TokenSpec
+from edgernn.spec import (
+    FrontendSpec,
+    LogMelSpec,
+    MicrofrontendSpec,
+    StandardizeSpec,
+    TokenSpec,
+)
 from edgernn.train.config import TrainConfig
 from edgernn.train.dataset import AudioSet, DataSet, Samples, SensorSet, TextSet
 from edgernn.train.lessons import OTHER, ClipTeacher, RowTeacher, SceneTeacher, Teacher, rows_of
@@ -180,9 +188,8 @@ def _audio(
     labels = _labels(config, data)
     codes = np.array([labels.index(config.merge or r.label) if (config.merge or r.label) in labels
                       else 0 for r in data.recordings], np.int64)
-    spec = LogMelSpec(config.sample_rate_hz, config.window_ms, config.hop_ms, config.mels,
-                      config.low_hz, config.mel_high_hz)
-    frontend = LogMel(spec)
+    frontend = _ear(config)
+    spec = frontend.spec
     if config.task == "label":
         return _scenes(config, data, split, labels, codes, frontend, negatives)
     train = np.flatnonzero(split == "train")
@@ -199,8 +206,21 @@ def _audio(
     return Material(labels, spec, teacher, _held_out(config, data, split, codes, frontend))
 
 
+def _ear(config: TrainConfig) -> AudioFrontend:
+    """The audio frontend of a config."""
+    if config.frontend == "logmel":
+        return LogMel(LogMelSpec(config.sample_rate_hz, config.window_ms, config.hop_ms,
+                                 config.mels, config.low_hz, config.mel_high_hz))
+    spec = MicrofrontendSpec()
+    if (config.sample_rate_hz, config.mels) != (spec.sample_rate_hz, spec.mels):
+        raise ConfigError(f"the microfrontend hears {spec.mels} mels at {spec.sample_rate_hz} Hz; "
+                          f"{config.mels} at {config.sample_rate_hz} Hz were asked for. Leave mels "
+                          "and sample_rate_hz as they are")
+    return Microfrontend(spec)
+
+
 def _held_out(config: TrainConfig, data: AudioSet, split: NDArray[np.str_],
-              codes: NDArray[np.int64], frontend: LogMel) -> Sequences:
+              codes: NDArray[np.int64], frontend: AudioFrontend) -> Sequences:
     """Validation and test recordings as they are."""
     held = [(name, i) for name in ("validation", "test") for i in np.flatnonzero(split == name)]
     rows = [frontend.whole(data.samples[i]) for _, i in held]
@@ -217,7 +237,8 @@ HELD_NOISE = 0.2
 
 
 def _scenes(config: TrainConfig, data: AudioSet, split: NDArray[np.str_], labels: tuple[str, ...],
-            codes: NDArray[np.int64], frontend: LogMel, negatives: tuple[Samples, ...]) -> Material:
+            codes: NDArray[np.int64], frontend: AudioFrontend,
+            negatives: tuple[Samples, ...]) -> Material:
     """Scenes of clips, long recordings and noise, none of it both trained on and measured on."""
     other = labels.index(config.merge) if config.merge else 0
 

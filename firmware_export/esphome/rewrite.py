@@ -125,8 +125,9 @@ class _Rewriter:
     def _like(self, tensor: Tensor, name: str = "", **changes: Any) -> int:
         """A tensor of the new graph with the type of one of the old."""
         zero = tensor.zero_points[0] if tensor.zero_points else 0
-        about = {"shape": tensor.shape, "dtype": tensor.dtype, "scales": tensor.scales,
-                 "zero_point": zero, "axis": tensor.axis, "data": tensor.data} | changes
+        about: dict[str, Any] = {
+            "shape": tensor.shape, "dtype": tensor.dtype, "scales": tensor.scales,
+            "zero_point": zero, "axis": tensor.axis, "data": tensor.data} | changes
         return self.out.tensor(name or tensor.name, **about)
 
     def _get(self, index: int) -> int:
@@ -209,9 +210,9 @@ class _Rewriter:
         elif op.name == "SOFTMAX":
             self._made[op.outputs[0]] = self._softmax(op)
         else:
-            raise ModelError(f"the model ends in {op.name}; micro_wake_word needs how likely a wake "
-                             "word is, which a softmax or a sigmoid says. Train one of --task "
-                             "spot or classify")
+            raise ModelError(f"the model ends in {op.name}; how likely a wake word is was needed, "
+                             "which a softmax or a sigmoid says. Train one of --task spot or "
+                             "classify")
 
     def _pick(self, index: int, tensor: Tensor, which: int, name: str) -> int:
         one = self._like(tensor, name, shape=(1, 1), data=None)
