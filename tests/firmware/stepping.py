@@ -105,15 +105,20 @@ def write(of: Mapping[str, Source], folder: Path) -> list[Path]:
                   if file.startswith(("ernn/", f"{name}_model"))}
         files[f"harness_{name}.c"] = HARNESS.replace("WRITES", writes).replace(
             "WIDTH", f"{name.upper()}_FEATURES").replace("@", name)
-    declared = "".join(f"int harness_{name}(int steps);\n" for name in of)
-    calls = "".join(f"    if (wrong == 0) {{\n        wrong = harness_{name}(steps);\n    }}\n"
-                    for name in of)
-    files["harness.c"] = (f'#include "harness.h"\n{declared}int harness(int steps)\n{{\n'
-                          f"    int wrong = 0;\n{calls}    return wrong;\n}}\n")
+    files["harness.c"] = one_after_another(of)
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text if isinstance(text, str) else text.decode())
     return [folder / name for name in files if name.endswith(".c")]
+
+
+def one_after_another(of: Mapping[str, Source]) -> str:
+    """harness.c: all harnesses, until one finds something wrong."""
+    declared = "".join(f"int harness_{name}(int steps);\n" for name in of)
+    calls = "".join(f"    if (wrong == 0) {{\n        wrong = harness_{name}(steps);\n    }}\n"
+                    for name in of)
+    return (f'#include "harness.h"\n{declared}int harness(int steps)\n{{\n'
+            f"    int wrong = 0;\n{calls}    return wrong;\n}}\n")
 
 
 def build_for_host(of: Mapping[str, Source], folder: Path, *flags: str,
