@@ -156,12 +156,13 @@ def given(of: Mapping[str, Source], steps: int = STEPS) -> bytes:
     return b"".join(frames(source, steps).tobytes() for source in of.values())
 
 
-def differing(of: Mapping[str, Source], output: bytes, steps: int = STEPS) -> dict[str, int]:
-    """In how many bytes what a harness wrote differs from the emulator's, for each model."""
+def differing(of: Mapping[str, Source], output: bytes, steps: int = STEPS,
+              old_scales: bool = False) -> dict[str, int]:
+    """In how many values what a harness wrote differs from the emulator's, for each model."""
     found, at = {}, 0
     for name, source in of.items():
         end = at + steps * _width(source)
-        found[name] = _differing(source, frames(source, steps), output[at:end])
+        found[name] = _differing(source, frames(source, steps), output[at:end], old_scales)
         at = end
     assert at == len(output), f"{len(output)} bytes came, not {at}"
     return found
@@ -178,7 +179,7 @@ def _width(source: Source) -> int:
     return sum(np.dtype(dtype).itemsize * count for _, dtype, count in _fields(source))
 
 
-def _differing(source: Source, given: np.ndarray, output: bytes) -> int:
+def _differing(source: Source, given: np.ndarray, output: bytes, old_scales: bool) -> int:
     """The emulator makes every step from the states that the harness had before it.
 
     If all are equal, both went through the same states.
@@ -196,6 +197,6 @@ def _differing(source: Source, given: np.ndarray, output: bytes) -> int:
         after = found[outputs[value.name]]
         before = np.concatenate([np.full_like(after[:1], zero), after[:-1]])
         inputs[value.name] = before.reshape(steps, *source.graph.tensor(value.name).shape[1:])
-    made = Emulator(source.graph).run(inputs)
+    made = Emulator(source.graph, old_scales).run(inputs)
     return sum(int(np.count_nonzero(made[name].reshape(steps, -1) != values))
                for name, values in found.items())

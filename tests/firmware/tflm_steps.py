@@ -32,8 +32,8 @@ def write(of: Mapping[str, Source], folder: Path) -> list[Path]:
     files: dict[str, str | bytes] = {"harness.h": stepping.HEADER}
     for name, source in of.items():
         fields = state_fields(source)
-        writes = "\n".join(f"        harness_write(state.{fields[value.name]}, "
-                           f"sizeof state.{fields[value.name]});" for value, _ in source.plan.states)
+        writes = "\n".join(f"        harness_write(state.{field}, sizeof state.{field});"
+                           for field in (fields[value.name] for value, _ in source.plan.states))
         project = tflm_project(source, name, ["tests"], TARGETS["tflm"], AMPLE)
         files |= {path.removeprefix("src/"): text for path, text in project.items()
                   if path.startswith("src/")}
