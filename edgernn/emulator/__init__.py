@@ -7,9 +7,11 @@ speed there are interpreters.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.emulator import activation, arithmetic, shape
+from edgernn.emulator.fixed import Real
 from edgernn.errors import ModelError
 from edgernn.graph import Graph, Op
 from edgernn.quant import QType
@@ -33,6 +35,9 @@ class Emulator:
     ----------
     graph : Graph
         Its tensors have a batch of 1; `run` takes any batch in its place.
+    old_scales : bool
+        Be TensorFlow Lite Micro as it was until October 2026: its SUB and RSQRT computed with
+        scales in float32, and are one more or less here and there.
 
     Raises
     ------
@@ -40,11 +45,11 @@ class Emulator:
         If the graph has an op, or a type, that is not emulated.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, old_scales: bool = False) -> None:
         self._names = [tensor.name for tensor in graph.tensors]
         self._constants = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None}
         self._inputs, self._outputs = graph.inputs, graph.outputs
-        self._calls = [_call(graph, op) for op in graph.ops]
+        self._calls = [_call(graph, op, np.float32 if old_scales else float) for op in graph.ops]
 
     def run(self, inputs: Mapping[str, Codes], trace: bool = False) -> dict[str, Codes]:
         """One step.
@@ -69,7 +74,7 @@ class Emulator:
         return {self._names[i]: values[i] for i in chosen}
 
 
-def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], int]:
+def _call(graph: Graph, op: Op, real: Real) -> tuple[Callable[..., Codes], tuple[int, ...], int]:
     """What computes an op's output, from which tensors, and which tensor that is."""
     if op.name not in OPS:
         raise ModelError(f"the model has the op {op.name}, which the emulator does not know; it "
@@ -106,13 +111,14 @@ def _call(graph: Graph, op: Op) -> tuple[Callable[..., Codes], tuple[int, ...], 
         if op.name == "ADD":
             return (arithmetic.add(x, other, y, op.options["activation"]), op.inputs,
                     op.outputs[0])
-        maker = {"SUB": arithmetic.sub, "MUL": arithmetic.mul}[op.name]
-        return maker(x, other, y), op.inputs, op.outputs[0]
+        if op.name == "SUB":
+            return arithmetic.sub(x, other, y, real), op.inputs, op.outputs[0]
+        return arithmetic.mul(x, other, y), op.inputs, op.outputs[0]
     makers: dict[str, Callable[[], Callable[[Codes], Codes]]] = {
         "LOGISTIC": lambda: activation.logistic(x),
         "TANH": lambda: activation.tanh(x),
         "SOFTMAX": lambda: activation.softmax(x, op.options["beta"]),
-        "RSQRT": lambda: activation.rsqrt(x, y),
+        "RSQRT": lambda: activation.rsqrt(x, y, real),
         "QUANTIZE": lambda: arithmetic.quantize(x, y),
         "CAST": lambda: arithmetic.cast(y),
     }

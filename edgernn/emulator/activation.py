@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.emulator import fixed
-from edgernn.emulator.fixed import Int, Multiplier
+from edgernn.emulator.fixed import Int, Multiplier, Real
 from edgernn.errors import ModelError
 from edgernn.quant import QType
 
@@ -119,9 +119,12 @@ def _tanh16(x: QType) -> Int:
     return np.where(value >= 0, y - (1 << 23) + (1 << 7), -y + (1 << 23) + (1 << 7) - 1) >> 8
 
 
-def rsqrt(x: QType, y: QType) -> Function:
-    """RSQRT on int16; an input of 0 gives the largest output."""
-    multiplier = Multiplier.of(1.0 / (math.sqrt(x.scale) * y.scale))
+def rsqrt(x: QType, y: QType, real: Real = float) -> Function:
+    """RSQRT on int16; an input of 0 gives the largest output.
+
+    `real` is what the scales are multiplied in.
+    """
+    multiplier = Multiplier.of(1.0 / float(real(np.sqrt(real(x.scale))) * real(y.scale)))
     codes = np.arange(1, x.high + 1, dtype=np.int64)
     root, shift = _inverse_root(codes)
     # 20 bits are borrowed between the two rescales, to keep the value an integer.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.emulator.fixed import Multiplier
+from edgernn.emulator.fixed import Multiplier, Real
 from edgernn.errors import ModelError
 from edgernn.graph import Tensor
 from edgernn.quant import QType
@@ -82,16 +82,17 @@ def batch_matmul(a: QType, b: QType, y: QType, transpose: bool) -> Callable[[Cod
     return run
 
 
-def add(a: QType, b: QType, y: QType, activation: str = "NONE", sign: int = 1
-        ) -> Callable[[Codes, Codes], Codes]:
+def add(a: QType, b: QType, y: QType, activation: str = "NONE", sign: int = 1,
+        real: Real = float) -> Callable[[Codes, Codes], Codes]:
     """ADD, or SUB with `sign` -1: both are brought to twice the larger scale first.
 
-    Of the 32 bits, int16 leaves 15 to do so and int8 20.
+    Of the 32 bits, int16 leaves 15 to do so and int8 20.  `real` is what scales are divided in.
     """
-    twice = 2 * max(a.scale, b.scale)
+    scales = [real(q.scale) for q in (a, b)]
+    twice = real(2) * max(scales)
     bits = 15 if y.dtype == "int16" else 20
-    to_a, to_b = Multiplier.of(a.scale / twice), Multiplier.of(b.scale / twice)
-    to_y = Multiplier.of(twice / (2.0**bits * y.scale))
+    to_a, to_b = (Multiplier.of(float(scale / twice)) for scale in scales)
+    to_y = Multiplier.of(float(twice / (real(2**bits) * real(y.scale))))
     low = max(y.low, y.zero_point) if activation == "RELU" else y.low
 
     def run(p: Codes, q: Codes) -> Codes:
@@ -102,9 +103,9 @@ def add(a: QType, b: QType, y: QType, activation: str = "NONE", sign: int = 1
     return run
 
 
-def sub(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:
-    """SUB."""
-    return add(a, b, y, sign=-1)
+def sub(a: QType, b: QType, y: QType, real: Real = float) -> Callable[[Codes, Codes], Codes]:
+    """SUB; `real` as in `add`."""
+    return add(a, b, y, sign=-1, real=real)
 
 
 def mul(a: QType, b: QType, y: QType) -> Callable[[Codes, Codes], Codes]:

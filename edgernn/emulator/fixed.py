@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
+Real = type[float] | type[np.float32]
+"""What a kernel computes with scales in, before they become whole numbers."""
 INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
 

@@ -250,13 +250,14 @@ def _one(multiplier: Multiplier, wide: bool) -> dict[str, int]:
 def _table_beside_a_constant(graph: Graph, op: Op, constants: Mapping[int, NDArray[Any]]) -> Draft:
     """An int8 op of a constant and a value is a function of that value."""
     types = [_q(graph, i) for i in (*op.inputs[:2], *op.outputs)]
-    make = {"ADD": arithmetic.add, "SUB": arithmetic.sub, "MUL": arithmetic.mul}[op.name]
+    makers: Mapping[str, Callable[..., Callable[..., NDArray[Any]]]] = {
+        "ADD": arithmetic.add, "SUB": arithmetic.sub, "MUL": arithmetic.mul}
     more = {"activation": op.options["activation"]} if op.name == "ADD" else {}
     varying = next(i for i in op.inputs if i not in constants)
     codes = activation.all_codes(_q(graph, varying))
     sides = [codes if i == varying else np.full_like(codes, constants[i][0])
              for i in op.inputs[:2]]
-    return _table(make(*types, **more)(*sides), varying, op.outputs[0], graph)
+    return _table(makers[op.name](*types, **more)(*sides), varying, op.outputs[0], graph)
 
 
 def _table(values: NDArray[Any], x: int, y: int, graph: Graph) -> Draft:

@@ -10,8 +10,10 @@ from edgernn.errors import BackendError
 from edgernn.graph import Graph
 from edgernn.interpreter import PACKAGES
 
-GRAIN = 16
-"""Bytes: the alignment of an arena."""
+ALIGNED = 16
+"""Bytes: allocations in an arena begin at multiples of it."""
+GRAIN = 4 * ALIGNED
+"""Bytes: as finely as an arena is measured."""
 TRY_S = 120
 """A measurement that takes longer hangs."""
 
@@ -66,11 +68,25 @@ def measure(flatbuffer: bytes, graph: Graph) -> Arena:
     if done.returncode or not said:
         raise BackendError(f"tflite-micro does not run the model: {done.stderr.strip()[-300:]}. "
                            "Quantize it again: edgernn quantize")
-    # What was allocated at the end leaves out what was borrowed in between.
-    used = -(-int(said.group(1)) // GRAIN) * GRAIN
-    while _run(flatbuffer, used).returncode:
-        used += 8 * GRAIN
+    used = _fewest(flatbuffer, int(said.group(1)))
     return Arena(used, margin(graph, used), f"tflite-micro {version}")
+
+
+def _fewest(flatbuffer: bytes, allocated: int) -> int:
+    """The fewest bytes that are enough, to `GRAIN`.
+
+    At least what is allocated in the end; what is borrowed in between comes on top.
+    """
+    low, high = allocated // GRAIN, 2 * allocated // GRAIN
+    while _run(flatbuffer, high * GRAIN).returncode:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _run(flatbuffer, middle * GRAIN).returncode:
+            low = middle
+        else:
+            high = middle
+    return high * GRAIN
 
 
 def _run(flatbuffer: bytes, bytes_: int) -> "subprocess.CompletedProcess[str]":
@@ -93,8 +109,8 @@ def margin(graph: Graph, used: int) -> int:
     for op in graph.ops:
         shape = graph.tensors[op.inputs[1]].shape if len(op.inputs) > 1 else ()
         if op.name == "FULLY_CONNECTED":
-            kept += 4 * shape[0] + GRAIN
+            kept += 4 * shape[0] + ALIGNED
         if op.name == "DEPTHWISE_CONV_2D":
             taps, channels = shape[1], shape[3]
-            scratch = max(scratch, taps * max(2 * channels, 4 * 124) + GRAIN)
+            scratch = max(scratch, taps * max(2 * channels, 4 * 124) + ALIGNED)
     return -(-(kept + scratch + used // 16) // GRAIN) * GRAIN

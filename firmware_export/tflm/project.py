@@ -70,6 +70,14 @@ def tflm_project(source: Source, name: str, command: Sequence[str], target: Targ
             **layouts.laid_out(target, files, desktop, source, values)}
 
 
+def state_fields(source: Source) -> dict[str, str]:
+    """The fields of the struct that remember, by the names of the inputs that they become."""
+    names = ctext.Names()
+    for word in ("scores", "engine", "differs", "engine memory", "arena"):
+        names(f"{word} ")  # are fields already
+    return {pair.input: names(pair.input.removesuffix("_in")) for pair in source.spec.states}
+
+
 def _filled(name: str, values: dict[str, Any]) -> str:
     return template.fill(layouts.read(name), values)
 
@@ -103,10 +111,7 @@ def _program(source: Source, name: str) -> dict[str, Any]:
     spec, graph = source.spec, source.graph
     inputs = [graph.tensors[i].name for i in graph.inputs]
     outputs = [graph.tensors[i].name for i in graph.outputs]
-    names = ctext.Names()
-    for word in ("scores", "engine", "differs", "engine memory", "arena"):
-        names(f"{word} ")  # are fields of the struct already
-    fields = {pair.input: names(pair.input.removesuffix("_in")) for pair in spec.states}
+    fields = state_fields(source)
     tensors = {field: graph.tensor(tensor) for tensor, field in fields.items()}
     tensors["scores"] = graph.tensor(spec.output)
     state = [(pair, f"state->{fields[pair.input]}") for pair in spec.states]

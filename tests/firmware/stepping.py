@@ -105,15 +105,20 @@ def write(of: Mapping[str, Source], folder: Path) -> list[Path]:
                   if file.startswith(("ernn/", f"{name}_model"))}
         files[f"harness_{name}.c"] = HARNESS.replace("WRITES", writes).replace(
             "WIDTH", f"{name.upper()}_FEATURES").replace("@", name)
-    declared = "".join(f"int harness_{name}(int steps);\n" for name in of)
-    calls = "".join(f"    if (wrong == 0) {{\n        wrong = harness_{name}(steps);\n    }}\n"
-                    for name in of)
-    files["harness.c"] = (f'#include "harness.h"\n{declared}int harness(int steps)\n{{\n'
-                          f"    int wrong = 0;\n{calls}    return wrong;\n}}\n")
+    files["harness.c"] = one_after_another(of)
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text if isinstance(text, str) else text.decode())
     return [folder / name for name in files if name.endswith(".c")]
+
+
+def one_after_another(of: Mapping[str, Source]) -> str:
+    """harness.c: all harnesses, until one finds something wrong."""
+    declared = "".join(f"int harness_{name}(int steps);\n" for name in of)
+    calls = "".join(f"    if (wrong == 0) {{\n        wrong = harness_{name}(steps);\n    }}\n"
+                    for name in of)
+    return (f'#include "harness.h"\n{declared}int harness(int steps)\n{{\n'
+            f"    int wrong = 0;\n{calls}    return wrong;\n}}\n")
 
 
 def build_for_host(of: Mapping[str, Source], folder: Path, *flags: str,
@@ -151,12 +156,13 @@ def given(of: Mapping[str, Source], steps: int = STEPS) -> bytes:
     return b"".join(frames(source, steps).tobytes() for source in of.values())
 
 
-def differing(of: Mapping[str, Source], output: bytes, steps: int = STEPS) -> dict[str, int]:
-    """In how many bytes what a harness wrote differs from the emulator's, for each model."""
+def differing(of: Mapping[str, Source], output: bytes, steps: int = STEPS,
+              old_scales: bool = False) -> dict[str, int]:
+    """In how many values what a harness wrote differs from the emulator's, for each model."""
     found, at = {}, 0
     for name, source in of.items():
         end = at + steps * _width(source)
-        found[name] = _differing(source, frames(source, steps), output[at:end])
+        found[name] = _differing(source, frames(source, steps), output[at:end], old_scales)
         at = end
     assert at == len(output), f"{len(output)} bytes came, not {at}"
     return found
@@ -173,7 +179,7 @@ def _width(source: Source) -> int:
     return sum(np.dtype(dtype).itemsize * count for _, dtype, count in _fields(source))
 
 
-def _differing(source: Source, given: np.ndarray, output: bytes) -> int:
+def _differing(source: Source, given: np.ndarray, output: bytes, old_scales: bool) -> int:
     """The emulator makes every step from the states that the harness had before it.
 
     If all are equal, both went through the same states.
@@ -191,6 +197,6 @@ def _differing(source: Source, given: np.ndarray, output: bytes) -> int:
         after = found[outputs[value.name]]
         before = np.concatenate([np.full_like(after[:1], zero), after[:-1]])
         inputs[value.name] = before.reshape(steps, *source.graph.tensor(value.name).shape[1:])
-    made = Emulator(source.graph).run(inputs)
+    made = Emulator(source.graph, old_scales).run(inputs)
     return sum(int(np.count_nonzero(made[name].reshape(steps, -1) != values))
                for name, values in found.items())
