@@ -4,7 +4,7 @@
 #include "ernn_requantize.h"
 #include "ernn_target.h"
 
-#if ERNN_MVE
+#if ERNN_MVE && !ERNN_FC_BY_CMSIS_NN
 
 /* Four rows of weights times x, a row after another in memory.  The loop masks what is beyond
  * n; its counter is lr, and sums are in even registers. */

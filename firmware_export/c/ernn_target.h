@@ -1,7 +1,8 @@
 /* ernn_target.h - which instructions the kernels use, and so in which order weights lie.
  *
  * Chosen from what the compiler may use (-mcpu, -march); define ERNN_PORTABLE to use C alone.
- * ERNN_TARGET names the choice.
+ * ERNN_TARGET names the choice.  ERNN_CMSIS_NN leaves matmuls of int8 to Arm's library
+ * (ernn_fc_cmsis_nn.c); define either for all files alike.
  * ERNN_LAYOUT names the order of a weight matrix of int8, padded with zeros; the orders are
  * made by edgernn/plan/layout.py:
  *
@@ -21,16 +22,26 @@
 
 #if !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_MVE)
 #define ERNN_MVE 1
-#define ERNN_FC_ELSEWHERE
 #define ERNN_ELEMENTWISE_ELSEWHERE
 #define ERNN_GATES_ELSEWHERE
 #else
 #define ERNN_MVE 0
 #endif
 
-#if ERNN_MVE
+#if !defined(ERNN_PORTABLE) && defined(ERNN_CMSIS_NN)
+#define ERNN_FC_BY_CMSIS_NN 1
+#else
+#define ERNN_FC_BY_CMSIS_NN 0
+#endif
+
+#if ERNN_FC_BY_CMSIS_NN
+#define ERNN_TARGET "cmsis-nn"
+#define ERNN_LAYOUT ERNN_ROWS
+#define ERNN_FC_ELSEWHERE
+#elif ERNN_MVE
 #define ERNN_TARGET "mve"
 #define ERNN_LAYOUT ERNN_ROWS
+#define ERNN_FC_ELSEWHERE
 #elif !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__)
 #define ERNN_TARGET "dsp"
 #define ERNN_LAYOUT ERNN_PAIRS
