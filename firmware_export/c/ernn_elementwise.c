@@ -1,4 +1,4 @@
-/* ernn_elementwise.c - ADD, SUB, MUL, QUANTIZE, CAST and tables, in C alone. */
+/* ernn_elementwise.c - ADD, SUB, MUL, QUANTIZE and CAST, in C alone. */
 #include "ernn.h"
 #include "ernn_fixed.h"
 #include "ernn_requantize.h"
@@ -114,14 +114,6 @@ void ernn_cast_s8_s16(const int8_t *x, int16_t *y, int32_t n)
 {
     for (; n > 0; n--) {
         *y++ = *x++;
-    }
-}
-
-void ernn_lut_s8(const ernn_lut_t *p, const int8_t *x, int8_t *y, int32_t n)
-{
-    const int8_t *const table = &p->table[128], *const end = x + n;
-    while (x < end) {
-        *y++ = table[*x++];
     }
 }
 

@@ -22,8 +22,6 @@
 
 #if !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_MVE)
 #define ERNN_MVE 1
-#define ERNN_ELEMENTWISE_ELSEWHERE
-#define ERNN_GATES_ELSEWHERE
 #else
 #define ERNN_MVE 0
 #endif
@@ -34,20 +32,50 @@
 #define ERNN_FC_BY_CMSIS_NN 0
 #endif
 
-#if ERNN_FC_BY_CMSIS_NN
+#if defined(ERNN_PORTABLE)
+#define ERNN_TARGET "portable"
+#define ERNN_LAYOUT ERNN_ROWS
+#elif ERNN_FC_BY_CMSIS_NN
 #define ERNN_TARGET "cmsis-nn"
 #define ERNN_LAYOUT ERNN_ROWS
-#define ERNN_FC_ELSEWHERE
 #elif ERNN_MVE
 #define ERNN_TARGET "mve"
 #define ERNN_LAYOUT ERNN_ROWS
-#define ERNN_FC_ELSEWHERE
-#elif !defined(ERNN_PORTABLE) && defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__)
+#elif defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__)
 #define ERNN_TARGET "dsp"
 #define ERNN_LAYOUT ERNN_PAIRS
+#elif defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__AVX512BW__) && \
+    defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define ERNN_TARGET "vnni"
+#define ERNN_VNNI
+#define ERNN_LANES 16 /* values of 32 bits that are worked on at once: ernn_lanes.h */
+#define ERNN_LAYOUT ERNN_TILES
+#elif defined(__AVX2__)
+#define ERNN_TARGET "avx2"
+#define ERNN_AVX2
+#define ERNN_LANES 8
+#define ERNN_LAYOUT ERNN_TILES
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
+#if defined(__ARM_FEATURE_DOTPROD)
+#define ERNN_TARGET "neon with dot products"
+#else
+#define ERNN_TARGET "neon"
+#endif
+#define ERNN_NEON
+#define ERNN_LANES 8
+#define ERNN_LAYOUT ERNN_TILES
 #else
 #define ERNN_TARGET "portable"
 #define ERNN_LAYOUT ERNN_ROWS
+#endif
+
+/* Kernels that these instructions do elsewhere than in the files of portable C. */
+#if ERNN_MVE || defined(ERNN_LANES) || ERNN_FC_BY_CMSIS_NN
+#define ERNN_FC_ELSEWHERE
+#endif
+#if ERNN_MVE || defined(ERNN_LANES)
+#define ERNN_ELEMENTWISE_ELSEWHERE
+#define ERNN_GATES_ELSEWHERE
 #endif
 
 /* Weights begin at such addresses, so that whole vectors of them can be loaded. */

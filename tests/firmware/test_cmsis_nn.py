@@ -10,7 +10,7 @@ from edgernn.train.profile import PROFILES
 from firmware_export import chips
 from firmware_export.chips.emulate import missing
 from tests.firmware import stepping
-from tests.firmware.compiling import C, FLAGS
+from tests.firmware.compiling import FLAGS, C
 
 ARM_CHIPS = [
     pytest.param(chips.CHIPS[name], id=name, marks=[pytest.mark.slow, pytest.mark.skipif(

@@ -185,8 +185,8 @@ def one_scale(monkeypatch):
     ("arduino", "int8"), ("platformio", "int8x16"), ("esp-idf", "int16x8")])
 def test_scales_that_a_targets_runtime_would_not_look_at_are_refused(tmp_path, target, profile):
     source = a_source(tmp_path, profile=profile)
-    with pytest.raises(ModelError, match="FULLY_CONNECTED, which makes 'gru0_.*--weights "
-                                         "per-tensor"):
+    with pytest.raises(ModelError, match=r"FULLY_CONNECTED, which makes 'gru0_.*--weights "
+                                         r"per-tensor"):
         tflm(source, target=TARGETS[target])
 
 

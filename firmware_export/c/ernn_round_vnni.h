@@ -1,0 +1,75 @@
+/* ernn_round_vnni.h - rescaling 64 sums to int8 in float32, without ever rounding differently.
+ *
+ * ernn_times_small rounds twice, ties away from zero at the end: for right >= 1 that is
+ *     floor(r + 1/2)  with  r = total m 2^(-31 - right) + the sign of total times 2^(-1 - right).
+ * Below 256, beyond which int8 saturates, r in float32 is off by less than 2^-14: a conversion
+ * of the total, one of m, and one rounding.  So where r is farther than NEAR from a tie, its
+ * nearest integer is the answer.  Where it is not, the caller computes the vectors again with
+ * integers: about one in a hundred. */
+#ifndef ERNN_ROUND_VNNI_H
+#define ERNN_ROUND_VNNI_H
+#include "ernn_target.h"
+
+#if defined(ERNN_VNNI)
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "ernn_lanes.h"
+
+#define ERNN_ALWAYS static inline __attribute__((always_inline))
+#define ERNN_NEAR (1.0f / 8192.0f)
+
+/* How 16 sums become codes. */
+typedef struct {
+    __m512 scale; /* m 2^(-31 - right) */
+    __m512 half;  /* 2^(-1 - right)    */
+} ernn_rescale;
+
+/* `right` of 1 to 30 and m of 2^30 or more, or sums that are 0: exponents are put together as
+ * integers. */
+ERNN_ALWAYS ernn_rescale ernn_rescale_of(__m512i m, __m512i right)
+{
+    const __m512i power = _mm512_slli_epi32(right, 23);
+    const __m512i exponent = _mm512_add_epi32(power, _mm512_set1_epi32(31 << 23));
+    const __m512i scale =
+        _mm512_sub_epi32(_mm512_castps_si512(_mm512_cvtepi32_ps(m)), exponent);
+    const __m512i half = _mm512_sub_epi32(_mm512_set1_epi32(126 << 23), power);
+    const ernn_rescale found = {_mm512_castsi512_ps(scale), _mm512_castsi512_ps(half)};
+    return found;
+}
+
+/* r; and in *near the largest distance from an integer that was seen in each lane. */
+ERNN_ALWAYS __m512 ernn_rescaled(__m512 total, const ernn_rescale *to, __m512 *near)
+{
+    const __m512 sign = _mm512_set1_ps(-0.0f);
+    const __m512 half = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
+        _mm512_castps_si512(total), _mm512_castps_si512(sign), _mm512_castps_si512(to->half),
+        0xEA)); /* (total & sign) | half */
+    const __m512 r = _mm512_fmadd_ps(total, to->scale, half);
+    *near = _mm512_range_ps(*near, _mm512_reduce_ps(r, 8), 11);
+    return r;
+}
+
+/* Whether one of the lanes was near a tie. */
+ERNN_ALWAYS int ernn_is_near(__m512 near)
+{
+    return _mm512_cmp_ps_mask(near, _mm512_set1_ps(0.5f - ERNN_NEAR), _CMP_GE_OQ) != 0;
+}
+
+ERNN_ALWAYS __m512i ernn_nearest(__m512 r)
+{
+    return _mm512_cvt_roundps_epi32(r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* Four vectors of integers as 64 int8: y_zero added, saturated, none below y_low. */
+ERNN_ALWAYS __m512i ernn_codes(__m512i a, __m512i b, __m512i c, __m512i d, __m512i y_zero,
+                               __m512i y_low)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), y_zero);
+    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), y_zero);
+    return _mm512_max_epi8(_mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd)), y_low);
+}
+
+#endif
+#endif
