@@ -112,8 +112,12 @@ def origin(
     for array in dataclasses.astuple(held_out):
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
-    settings = {f"setting {field.name}": repr(getattr(config, field.name))
-                for field in dataclasses.fields(config) if field.name not in NO_MATTER}
     network = hashlib.blake2b(architecture.to_json().encode(), digest_size=8)
-    return {**settings, "data": digest.hexdigest(), "network": network.hexdigest(),
-            **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
+    return settings(config) | {"data": digest.hexdigest(), "network": network.hexdigest()}
+
+
+def settings(config: TrainConfig) -> dict[str, str]:
+    """What every run's weights follow from, whatever its data: settings and libraries."""
+    chosen = {f"setting {field.name}": repr(getattr(config, field.name))
+              for field in dataclasses.fields(config) if field.name not in NO_MATTER}
+    return {**chosen, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}

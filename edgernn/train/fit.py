@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.errors import OutputError
 from edgernn.frontend import make_frontend
 from edgernn.spec import DetectorSpec
 from edgernn.train import models
 from edgernn.train.architecture import Architecture
-from edgernn.train.checkpoint import Checkpoint, origin
+from edgernn.train.checkpoint import origin
 from edgernn.train.config import TrainConfig
 from edgernn.train.dataset import DataSet, Samples
 from edgernn.train.folder import Unfinished, making, record
@@ -19,6 +18,7 @@ from edgernn.train.loop import Epoch, Judge, Loop
 from edgernn.train.material import Material, prepare
 from edgernn.train.measure import METRICS, measure
 from edgernn.train.reference import FloatModel
+from edgernn.train.resume import run
 from edgernn.train.sequences import Sequences, joined
 from edgernn.train.stepper import sequence_scores
 
@@ -134,20 +134,7 @@ def learn(
     """
     loop = Loop(config, architecture, material, judge)
     known = origin(config, architecture, loop.lessons, material.held_out)
-    if place.checkpoint.exists():
-        try:
-            kept = Checkpoint.load(place.checkpoint, known)
-        except OutputError:
-            if not overwrite:
-                raise
-        else:
-            loop.restore(kept)
-            progress(loop.history[-1])
-    while not loop.done:
-        progress(loop.epoch())
-        every = config.checkpoint_epochs
-        if every and len(loop.history) % every == 0:
-            loop.checkpoint(known).save(place.checkpoint)
+    run(loop, known, place, progress, overwrite, config.checkpoint_epochs)
     return loop
 
 

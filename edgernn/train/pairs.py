@@ -49,6 +49,10 @@ class Pairs:
         """Tokens of the targets that are trained on."""
         return TokenSpec(_tokens([p.target for p in self.of_split("train")]), "word")
 
+    def digest(self) -> str:
+        """What tells these pairs from others."""
+        return hashlib.blake2b(repr((self.unit, self.pairs)).encode(), digest_size=8).hexdigest()
+
     def sources(self, pairs: Sequence[Pair]) -> list[NDArray[np.int32]]:
         """Token numbers of each source."""
         tokens = Tokens(self.source)

@@ -9,9 +9,7 @@
 `edgernn.train.transducer` holds the same as steps.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +20,26 @@ from edgernn.errors import ConfigError
 from edgernn.frontend.tokens import FIRST
 from edgernn.train import models, parts, transducer
 from edgernn.train.assembly import measure
+from edgernn.train.checkpoint import settings
 from edgernn.train.config import TrainConfig
-from edgernn.train.folder import making, record
-from edgernn.train.loop import Average
+from edgernn.train.folder import Unfinished, making, record
+from edgernn.train.pair_loop import Epoch, PairLoop
 from edgernn.train.pairs import Pairs
-from edgernn.train.transducer import START, Transducer, pad
+from edgernn.train.resume import run
+from edgernn.train.transducer import Transducer
 
-Numbers = NDArray[np.int32]
 ROOM = 4
 """Tokens by which a target may be longer than any in training."""
 WATCHED = 800
 """Validation pairs decoded after each epoch."""
 UNUSED = ("tbptt", "carry", "recurrent_dropout", "class_weights", "mix")
 """Settings that do nothing here."""
-SORTED = 16
-"""Batches that are sorted by length together, so that one has little padding."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of history.csv."""
-
-    epoch: int
-    loss: float
-    """Mean cross-entropy per token, nats; with smoothed labels it cannot reach 0."""
-    error: float
-    """Token error rate of the validation split, greedily decoded on floats; may exceed 1."""
-    seconds: float
-    """Since training began."""
-
 
 Progress = Callable[[Epoch], None]
 
 
 def build(config: TrainConfig, letters: int, sounds: int) -> Any:
-    """The Keras model, not yet compiled.
+    """The Keras model.
 
     Parameters
     ----------
@@ -118,7 +101,8 @@ def fit(config: TrainConfig, data: Pairs, out: Path,
     data : Pairs
     out : Path
         Run folder to make: config.yaml, history.csv, metrics.json, model.keras, pairs.tsv, and
-        a folder for each part (see `edgernn.train.transducer`).
+        a folder for each part (see `edgernn.train.transducer`).  A run that was stopped goes on
+        if it is called again, as `edgernn.train.fit.fit` says.
     progress : callable
         Told of each epoch.
     overwrite : bool
@@ -143,16 +127,16 @@ def fit(config: TrainConfig, data: Pairs, out: Path,
             raise ConfigError(f"{name} was asked for, and task transduce has none. Leave it out")
     with making(out, overwrite) as place:
         folder = place.run
-        described, history, best, model = _learn(config, data, progress)
+        described, loop = _learn(config, data, place, progress, overwrite)
         made = Transducer.of_floats(parts.build(described))
         metrics = {f"{split}_float_greedy": error(made, data, split)
                    for split in ("validation", "test")}
-        metrics |= {"epochs": len(history), "best_epoch": best,
-                    "parameters": model.count_params()}
-        record(folder, config, metrics, history)
+        metrics |= {"epochs": len(loop.history), "best_epoch": loop.best.epoch,
+                    "parameters": loop.model.count_params()}
+        record(folder, config, metrics, loop.history)
         data.save(folder / "pairs.tsv")
         parts.save(described, folder)
-        model.save(folder / "model.keras")
+        loop.model.save(folder / "model.keras")
     return metrics
 
 
@@ -162,82 +146,30 @@ def error(made: Transducer, data: Pairs, split: str, most: int | None = None) ->
     return measure(made, data, pairs)
 
 
-def _learn(config: TrainConfig, data: Pairs, progress: Progress) -> tuple[
-        dict[str, Any], list[Epoch], int, Any]:
-    """Train for all epochs or until patience ends; the model has the best weights."""
+def _learn(config: TrainConfig, data: Pairs, place: Unfinished, progress: Progress,
+           overwrite: bool) -> tuple[dict[str, Any], PairLoop]:
+    """Train for all epochs or until patience ends; the parts have the best weights."""
     keras = models.import_keras()
+    import tensorflow as tf
+
+    # Kernels that add in a fixed order: same seed, same weights, on the CPU.
+    tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
-    pairs = data.of_split("train")
-    sources, targets = data.sources(pairs), data.targets(pairs)
     longest = (max(len(pair.source) for pair in data.pairs),
-               max(map(len, targets)) + ROOM)
-    model = build(config, len(data.source.vocabulary) + FIRST, len(data.target.vocabulary) + FIRST)
-    updates = config.epochs * -(-len(pairs) // config.batch)
-    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, updates, alpha=0.02)
-    model.compile(
-        keras.optimizers.Adam(rate, clipnorm=config.clipnorm),
-        keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing,
-                                             reduction="sum"))
-    average = Average(config.average, model.get_weights())
-    history: list[Epoch] = []
-    best, best_weights = None, model.get_weights()
-    began = time.monotonic()
-    for number in range(1, config.epochs + 1):
-        loss = _epoch(config, model, sources, targets, rng, average)
-        latest = model.get_weights()
-        model.set_weights(average.weights)
-        described = transducer.describe(config, weights(model), data.source, data.target, longest)
-        found = error(Transducer.of_floats(parts.build(described)), data, "validation",
-                      WATCHED)
-        history.append(Epoch(number, loss, found, time.monotonic() - began))
-        progress(history[-1])
-        if best is None or found < best.error:
-            best, best_weights = history[-1], model.get_weights()
-        model.set_weights(latest)
-        if number - best.epoch >= config.patience:
-            break
-    assert best is not None
-    model.set_weights(best_weights)
-    return (transducer.describe(config, weights(model), data.source, data.target, longest),
-            history, best.epoch, model)
+               max(map(len, data.targets(data.of_split("train")))) + ROOM)
 
+    def described(model: Any) -> dict[str, Any]:
+        return transducer.describe(config, weights(model), data.source, data.target, longest)
 
-def _epoch(config: TrainConfig, model: Any, sources: Sequence[Numbers], targets: Sequence[Numbers],
-           rng: np.random.Generator, average: Average) -> float:
-    """One pass over the pairs, those of like length together; mean loss per token."""
-    order = rng.permutation(len(sources))
-    big = config.batch * SORTED
-    chunks = []
-    for start in range(0, len(order), big):
-        near = sorted(order[start:start + big], key=lambda i: (len(sources[i]), len(targets[i])))
-        chunks += [near[i:i + config.batch] for i in range(0, len(near), config.batch)]
-    labels = model.output_shape[-1]
-    total, count = 0.0, 0.0
-    for at in rng.permutation(len(chunks)):
-        source, given, wanted, weights = _batch([sources[i] for i in chunks[at]],
-                                                [targets[i] for i in chunks[at]],
-                                                config.token_noise, labels, rng)
-        tokens = float(weights.sum())
-        model.reset_metrics()
-        loss = float(model.train_on_batch([source, given], np.eye(labels, dtype=np.float32)[wanted],
-                                          sample_weight=weights / np.float32(tokens)))
-        average.update(model.get_weights())
-        total, count = total + loss * tokens, count + tokens
-    return total / count
+    def judge(model: Any) -> float:
+        made = Transducer.of_floats(parts.build(described(model)))
+        return error(made, data, "validation", WATCHED)
 
-
-def _batch(sources: list[Numbers], targets: list[Numbers], share: float, labels: int,
-           rng: np.random.Generator) -> tuple[Numbers, Numbers, Numbers, NDArray[np.float32]]:
-    """Padded sources, tokens given to the decoder, labels wanted of it, and their weights."""
-    # Few different lengths, since TensorFlow traces each anew.
-    source, given = pad(sources, 4), pad([np.append(START, row) for row in targets], 4)
-    wanted = pad([row - 1 for row in targets], 4) if max(map(len, targets)) else given * 0
-    wanted = np.pad(wanted, ((0, 0), (0, given.shape[1] - wanted.shape[1])))
-    weights = (given > 0).astype(np.float32)
-    noise = (rng.random(given.shape) < share) & (given > START)
-    given[noise] = rng.integers(FIRST, labels + 1, int(noise.sum()))
-    return source, given, wanted, weights
+    loop = PairLoop(config, data, build(config, len(data.source.vocabulary) + FIRST,
+                                        len(data.target.vocabulary) + FIRST), judge)
+    known = settings(config) | {"data": data.digest()}
+    run(loop, known, place, progress, overwrite, config.checkpoint_epochs)
+    return described(loop.finish()), loop
 
 
 def weights(model: Any) -> dict[str, list[NDArray[np.float32]]]:

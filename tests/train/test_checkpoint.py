@@ -15,6 +15,7 @@ from edgernn.errors import OutputError
 from edgernn.train.checkpoint import Checkpoint
 from edgernn.train.config import TrainConfig, make
 from edgernn.train.folder import Unfinished, making
+from tests import transducers
 from tests.train.test_fit import audio_set, sensor_set
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -129,6 +130,54 @@ def test_a_bidirectional_run_that_was_stopped_goes_on_too(tmp_path):
     fit(config, tagged(), tmp_path / "run", lambda epoch: begun.append(epoch.epoch))
     assert begun == [2, 3, 4]  # told of the last one before; it did not begin again
     for part in ("forward", "backward", "head"):
+        ended, expected = (tmp_path / name / part / "weights.npz" for name in ("run", "whole"))
+        assert ended.read_bytes() == expected.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run", "whole"]
+
+
+KILLED_PAIRS = """
+import os, signal, sys
+from pathlib import Path
+from edgernn.train.pair_loop import PairLoop
+from edgernn.train.transduction import fit
+from tests.train import test_checkpoint
+from tests import transducers
+
+update, left = PairLoop.update, [int(sys.argv[2])]
+
+def fatal(self, chosen):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return update(self, chosen)
+
+PairLoop.update = fatal
+fit(test_checkpoint.pairs_config(), transducers.data(), Path(sys.argv[1]))
+"""
+
+
+def pairs_config():
+    return replace(transducers.config(), epochs=4, batch=8, dropout=0.2, average=0.9)
+
+
+@pytest.mark.slow
+def test_an_encoder_and_decoder_that_were_killed_end_with_the_same_weights(tmp_path):
+    pytest.importorskip("keras", reason="the extra `train` is not installed")
+    from edgernn.train.transduction import fit
+
+    fit(pairs_config(), transducers.data(), tmp_path / "whole")
+    batches = -(-len(transducers.data().of_split("train")) // 8)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED_PAIRS, str(tmp_path / "run"), str(2 * batches + 3)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)}, cwd=PROJECT, capture_output=True,
+        text=True, timeout=300, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert not (tmp_path / "run").exists()
+    begun = []
+    fit(pairs_config(), transducers.data(), tmp_path / "run",
+        lambda epoch: begun.append(epoch.epoch))
+    assert begun == [2, 3, 4]
+    for part in ("encoder", "decoder"):
         ended, expected = (tmp_path / name / part / "weights.npz" for name in ("run", "whole"))
         assert ended.read_bytes() == expected.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run", "whole"]
