@@ -18,6 +18,7 @@ from edgernn import bundle
 from edgernn.errors import ModelError
 from edgernn.frontend import make_frontend
 from edgernn.frontend.tokens import Tokens
+from edgernn.interpreter import Runtime
 from edgernn.spec import LogMelSpec, StandardizeSpec
 from edgernn.step import StepModel
 
@@ -73,6 +74,11 @@ class Bidirectional:
              ahead: int | None = None) -> "Bidirectional":
         """Open a file written by `edgernn quantize`."""
         return cls(bundle.read(Path(path)), backend, chunk, ahead)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs the parts."""
+        return self.forward.runtime
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -181,8 +187,8 @@ def tagged(model: Bidirectional, lines: Iterable[str]) -> Iterator[dict[str, Any
     """
     frontend = make_frontend(model.spec.frontend)
     if not isinstance(frontend, Tokens):
-        raise ModelError(f"the model takes {model.spec.frontend.kind}, not text; drive it from "
-                         "Python: edgernn.bidirectional.Bidirectional")
+        raise ModelError(f"the model takes {model.spec.frontend.kind}, not text. Give it what it "
+                         "takes: edgernn stream --input")
     for line in lines:
         units = frontend.split(line.rstrip("\r\n"))
         if units:

@@ -151,7 +151,7 @@ def step_times(models: Sequence[StepModel], rounds: int = 20, steps: int = 100) 
 def times_real_time(model: StepModel, seconds: float) -> dict[str, float]:
     """How much faster than it is spoken input is heard, frontend to detector."""
     hop = make_frontend(model.spec.frontend).hop
-    rate = sample_rate_hz(model)
+    rate = sample_rate_hz(model.spec)
     samples = generated(model, seconds)
 
     def speed(block: int) -> float:
@@ -167,7 +167,7 @@ def times_real_time(model: StepModel, seconds: float) -> dict[str, float]:
 def frontend_cost(model: StepModel, steps: int) -> dict[str, Any]:
     """Time the frontend alone: a hop at a time, and in blocks of a second, per row."""
     frontend = make_frontend(model.spec.frontend)
-    rate = sample_rate_hz(model)
+    rate = sample_rate_hz(model.spec)
     samples = generated(model, max(2.0, (WARM_UP + 1) * frontend.hop / rate))
     single = np.empty(steps)
     for i in range(-WARM_UP, steps):
@@ -203,7 +203,7 @@ def generated(model: StepModel, seconds: float) -> NDArray[Any]:
     """Input to measure with: noise at -20 dB, rows as spread as the training set, or tokens."""
     rng = np.random.default_rng(0)
     spec = model.spec.frontend
-    count = max(1, int(seconds * sample_rate_hz(model)))
+    count = max(1, int(seconds * sample_rate_hz(model.spec)))
     if isinstance(spec, LogMelSpec):
         return np.clip(rng.normal(0, 3277, count), -32768, 32767).astype(np.int16)
     if isinstance(spec, TokenSpec):

@@ -1,6 +1,7 @@
 """The loop: frames in, detections out."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.detect import Detection, Detector
+from edgernn.encode import Encoder
 from edgernn.errors import FeatureError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
 from edgernn.latency import LatencyHistogram
-from edgernn.spec import DetectorSpec, LogMelSpec, StandardizeSpec
+from edgernn.spec import DetectorSpec, LogMelSpec, ModelSpec, StandardizeSpec
 from edgernn.step import StepModel
 
 HOLD_S = 0.5
@@ -50,35 +52,33 @@ class Summary:
         return self.busy_s / self.heard_s if self.heard_s else 0.0
 
 
-class Listener:
-    """A model with its frontend, detector and clock; push frames, get detections.
+class FrameListener(ABC):
+    """Frontend, detector and clock around a model: push frames, get detections.
 
     How the input is cut into frames never changes what comes out.  Time is counted in
-    samples from the source's beginning, lost ones included, so it never shifts:
-
-    - After a gap of up to `HOLD_S`, or `HOLD_STEPS` hops where that is longer, the model
-      holds its state for the steps that were lost, as for masked frames, and the
-      frontend begins a new window.
-    - After a longer one model and detector begin anew too.
+    samples from the source's beginning, lost ones included, so it never shifts.
 
     Parameters
     ----------
-    model : StepModel
+    spec : ModelSpec
+    labels : tuple of str
+        What each score means.
+    encode : callable
+        Frontend rows to codes that the model takes.
     detector : DetectorSpec, optional
         In place of the one stored in the model.
     on_scores : callable, optional
         Told the scores and the time of every step.
     """
 
-    def __init__(self, model: StepModel, detector: DetectorSpec | None = None,
-                 on_scores: Scores | None = None) -> None:
-        self.model = model
-        self.frontend = make_frontend(model.spec.frontend)
-        self.rate_hz = sample_rate_hz(model)
-        self.detector = Detector(detector or model.spec.detector or DetectorSpec({}),
-                                 model.labels, 1000 * self.frontend.hop / self.rate_hz)
+    def __init__(self, spec: ModelSpec, labels: tuple[str, ...], encode: Encoder,
+                 detector: DetectorSpec | None, on_scores: Scores | None) -> None:
+        self.frontend = make_frontend(spec.frontend)
+        self.rate_hz = sample_rate_hz(spec)
+        self.detector = Detector(detector or spec.detector or DetectorSpec({}), labels,
+                                 1000 * self.frontend.hop / self.rate_hz)
         self.summary = Summary()
-        self._on_scores = on_scores
+        self._encode, self._on_scores = encode, on_scores
         self._samples = 0  # of the source so far, lost ones included
         self._next_end = self._first_end()  # sample at which the next row's window ends
 
@@ -98,11 +98,60 @@ class Listener:
         """End the stream: what a frontend still keeps back."""
         yield from self._steps(self._encoded(self.frontend.flush()))
 
+    @abstractmethod
+    def _steps(self, codes: NDArray[Any]) -> Iterator[Detection]:
+        """Give the model frames."""
+
+    @abstractmethod
+    def _lost(self, gap: int) -> Iterator[Detection]:
+        """Let so many lost samples pass."""
+
     def _encoded(self, rows: NDArray[Any]) -> NDArray[Any]:
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             raise FeatureError("a row holds NaN or infinity; finite numbers were needed. "
                                "Leave such rows out: the model then holds its state")
-        return self.model.encode(rows)
+        return self._encode(rows)
+
+    def _detect(self, scores: NDArray[np.float32]) -> Detection | None:
+        at = self._next_end / self.rate_hz
+        self._next_end += self.frontend.hop
+        if self._on_scores:
+            self._on_scores(scores, at)
+        found = self.detector.push(scores, at)
+        self.summary.detections += found is not None
+        return found
+
+    def _skip(self, gap: int) -> int:
+        """The frontend begins a new window after a gap; gives the sample at which that ends."""
+        self.frontend.reset()
+        self._samples += gap
+        self.summary.missing_s += gap / self.rate_hz
+        return self._samples + self._first_end()
+
+    def _first_end(self) -> int:
+        """Samples that the first row of a fresh frontend needs."""
+        return int(getattr(self.frontend, "window", 1))
+
+
+class Listener(FrameListener):
+    """A step model that listens.
+
+    - After a gap of up to `HOLD_S`, or `HOLD_STEPS` hops where that is longer, the model
+      holds its state for the steps that were lost, as for masked frames, and the
+      frontend begins a new window.
+    - After a longer one model and detector begin anew too.
+
+    Parameters
+    ----------
+    model : StepModel
+    detector, on_scores
+        See `FrameListener`.
+    """
+
+    def __init__(self, model: StepModel, detector: DetectorSpec | None = None,
+                 on_scores: Scores | None = None) -> None:
+        super().__init__(model.spec, model.labels, model.encode, detector, on_scores)
+        self.model = model
 
     def _steps(self, codes: NDArray[Any]) -> Iterator[Detection]:
         for frame in codes:
@@ -116,21 +165,8 @@ class Listener:
             if found:
                 yield found
 
-    def _detect(self, scores: NDArray[np.float32]) -> Detection | None:
-        at = self._next_end / self.rate_hz
-        self._next_end += self.frontend.hop
-        if self._on_scores:
-            self._on_scores(scores, at)
-        found = self.detector.push(scores, at)
-        self.summary.detections += found is not None
-        return found
-
     def _lost(self, gap: int) -> Iterator[Detection]:
-        """Let lost samples pass."""
-        self.frontend.reset()
-        self._samples += gap
-        self.summary.missing_s += gap / self.rate_hz
-        end_after = self._samples + self._first_end()
+        end_after = self._skip(gap)
         if gap > max(HOLD_S * self.rate_hz, HOLD_STEPS * self.frontend.hop):
             self.model.reset()
             self.detector.reset()
@@ -143,20 +179,16 @@ class Listener:
                     yield found
         self._next_end = end_after
 
-    def _first_end(self) -> int:
-        """Samples that the first row of a fresh frontend needs."""
-        return int(getattr(self.frontend, "window", 1))
 
-
-def sample_rate_hz(model: StepModel) -> float:
+def sample_rate_hz(model: ModelSpec) -> float:
     """Samples, or sensor rows, per second; 1 where the data never said, and of tokens."""
-    spec = model.spec.frontend
+    spec = model.frontend
     if isinstance(spec, LogMelSpec):
         return spec.sample_rate_hz
     return spec.rate_hz or 1.0 if isinstance(spec, StandardizeSpec) else 1.0
 
 
-def listen(frames: Iterable[Frame], listener: Listener) -> Iterator[Detection]:
+def listen(frames: Iterable[Frame], listener: FrameListener) -> Iterator[Detection]:
     """Detections in all frames of a source."""
     for frame in frames:
         yield from listener.push(frame)

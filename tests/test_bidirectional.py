@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from edgernn import bundle
 from edgernn.bidirectional import Bidirectional
+from edgernn.bidirectional_stream import BidirectionalListener
 from edgernn.errors import FeatureError, ModelError
+from edgernn.frames import Frame
+from edgernn.frontend import make_frontend
 from edgernn.interpreter import available
 from edgernn.spec import LogMelSpec, TokenSpec
 from edgernn.step import StepModel
+from edgernn.stream import listen
 from edgernn.train import bidirection
 from edgernn.train import parts as parts_of
 from edgernn.train.architecture import Layer
@@ -178,3 +182,46 @@ def test_a_stack_that_cannot_be_read_from_both_ends_is_named():
 
 def test_a_part_alone_is_a_step_model(parsed):
     assert StepModel.load(parsed.part("backward"), "emulator").step(ROWS[0][0]).shape == (8,)
+
+
+def audio_model(tmp_path, **options):
+    path = tmp_path / "both.tflite"
+    path.write_bytes(parts_of.join(model_file(frontend=LogMelSpec(), **options)[0]))
+    return path
+
+
+def heard(model, samples, cuts):
+    """Scores and their times, of samples pushed in pieces."""
+    found = []
+    listener = BidirectionalListener(
+        model, on_scores=lambda scores, at: found.append((at, *map(float, scores))))
+    model.reset()
+    pieces = [Frame(piece, 0.0) for piece in np.split(samples, cuts)]
+    return [(d.label, d.time_s) for d in listen(pieces, listener)], found
+
+
+@settings(deadline=None, max_examples=15)
+@given(cuts=st.lists(st.integers(0, 8000), max_size=6))
+def test_a_stream_answers_every_frame_with_its_own_time_however_audio_is_cut(
+        tmp_path_factory, cuts):
+    model = Bidirectional.open(audio_model(tmp_path_factory.mktemp("both")), "emulator")
+    samples = np.random.default_rng(0).normal(0, 2000, 8000).astype(np.int16)
+    detections, scores = heard(model, samples, sorted(cuts))
+    rows = make_frontend(model.spec.frontend).whole(samples)
+    wanted = model.run(model.encode(rows))
+    assert [at for at, *_ in scores] == [(480 + 320 * i) / 16000 for i in range(len(rows))]
+    np.testing.assert_array_equal([row for _, *row in scores], wanted)
+    assert (detections, scores) == heard(model, samples, [])
+
+
+def test_a_gap_ends_the_sequence_and_time_goes_on(tmp_path):
+    model = Bidirectional.open(audio_model(tmp_path), "emulator")
+    samples = np.random.default_rng(0).normal(0, 2000, 3200).astype(np.int16)
+    found = []
+    listener = BidirectionalListener(
+        model, on_scores=lambda row, at: found.append((at, row.copy())))
+    list(listen([Frame(samples, 0.0), Frame(samples, 0.3, 1600)], listener))
+    alone = model.run(model.encode(make_frontend(model.spec.frontend).whole(samples)))
+    np.testing.assert_array_equal([row for _, row in found], np.concatenate([alone, alone]))
+    assert found[len(alone)][0] == (3200 + 1600 + 480) / 16000
+    assert listener.summary.resets == 1

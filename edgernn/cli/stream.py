@@ -77,28 +77,31 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
         return _answer_lines(lambda lines: targets(transducer, lines), source)
     if "head" in parts.parts:
         from edgernn.bidirectional import Bidirectional, tagged
+        from edgernn.bidirectional_stream import BidirectionalListener
 
-        both = Bidirectional(parts, backend)
-        return _answer_lines(lambda lines: tagged(both, lines), source)
-    step = StepModel.load(parts, backend)
-    if isinstance(step.spec.frontend, TokenSpec):
-        return _answer_lines(lambda lines: answers(step, lines), source)
-    scores = scores or step.spec.task in NUMBERS
-    wanted = _detector(step.spec, thresholds, detector)
+        opened: Any = Bidirectional(parts, backend)
+        listener_of: Any = BidirectionalListener
+        answers_of: Any = tagged
+    else:
+        opened, listener_of, answers_of = StepModel.load(parts, backend), Listener, answers
+    if isinstance(parts.spec.frontend, TokenSpec):
+        return _answer_lines(lambda lines: answers_of(opened, lines), source)
+    scores = scores or parts.spec.task in NUMBERS
+    wanted = _detector(parts.spec, opened.labels, thresholds, detector)
     watch: list[Any] = []
 
     def show_scores(values: Any, time_s: float) -> None:
         for show in watch:
             show(values, time_s)
 
-    listener = Listener(step, wanted, show_scores if scores or meter else None)
+    listener = listener_of(opened, wanted, show_scores if scores or meter else None)
     with contextlib.ExitStack() as stack:
         frames = stack.enter_context(_open(source, device, listener, path))
         stack.callback(_print_summary, listener, frames)
         _say_what_runs(listener, frames, source)
-        heard = _display(stack, frames, meter, watch, step.labels)
+        heard = _display(stack, frames, meter, watch, opened.labels)
         # Made after the display, which on a terminal keeps a place for lines above itself.
-        sink = JsonLines(sys.stdout, step.labels)
+        sink = JsonLines(sys.stdout, opened.labels)
         if scores:
             watch.append(sink.scores)
         with _until_stopped():
@@ -126,11 +129,12 @@ def _display(stack: contextlib.ExitStack, frames: Any, meter: bool, watch: list[
     return stack.enter_context(Progress(frames, frames.duration_s))
 
 
-def _detector(model: Any, thresholds: tuple[str, ...], changes: dict[str, Any]) -> Any:
+def _detector(model: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
+              changes: dict[str, Any]) -> Any:
     """The stored detector with what the command line changes; a number is never detected."""
     from edgernn.spec import DetectorSpec
 
-    labels, spec = model.labels, model.detector or DetectorSpec({})
+    spec = model.detector or DetectorSpec({})
     if model.task in NUMBERS:
         return spec
     chosen = dict(spec.thresholds) or dict.fromkeys(labels, 0.5)
@@ -237,7 +241,10 @@ def _say_what_runs(listener: Any, frames: Any, source: str) -> None:
                         for label, p in listener.detector.spec.thresholds.items())
     doing = f"listening for {listens}" if listens else f"giving {', '.join(listener.model.labels)}"
     where = f"microphone {frames.device.name!r}" if hasattr(frames, "device") else source
-    print(f"edgernn: {where}, {listener.model.runtime.name}, {doing:.200}",
+    late = getattr(listener.model, "latency_ms", 0.0)
+    waits = ", each frame answered at the end" if late is None else (
+        f", each frame answered up to {late:g} ms late" if late else "")
+    print(f"edgernn: {where}, {listener.model.runtime.name}, {doing:.200}{waits}",
           file=sys.stderr)
 
 
