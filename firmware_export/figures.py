@@ -21,7 +21,7 @@ STEPS = 16
 
 PROGRAM = """
 #include "chip.h"
-#include "@name@_model.h"
+#include "@header@"
 
 static uint32_t seed = 1u;
 
@@ -118,7 +118,8 @@ class Figures:
     """Of audio: the log-mel energies of one hop."""
 
 
-def figures(source: Source, name: str, files: Mapping[str, str | bytes], flag: str = "-O2",
+def figures(source: Source, name: str, files: Mapping[str, str | bytes],
+            flags: tuple[str, ...] = ("-O2",),
             keys: tuple[str, ...] = tuple(chips.CHIPS)) -> list[Figures]:
     """Measure a project on every emulated chip whose tools are here.
 
@@ -130,8 +131,8 @@ def figures(source: Source, name: str, files: Mapping[str, str | bytes], flag: s
         What the project's functions begin with.
     files : mapping
         The project.
-    flag : str
-        How the compiler optimizes.
+    flags : tuple of str
+        For the compiler: how it optimizes, and what else the project understands.
     keys : tuple of str
         Of `chips.CHIPS`.
 
@@ -148,36 +149,44 @@ def figures(source: Source, name: str, files: Mapping[str, str | bytes], flag: s
                 (root / path).parent.mkdir(exist_ok=True)
                 (root / path).write_text(text if isinstance(text, str) else text.decode())
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda chip: _figures(source, name, root, flag, chip), wanted))
+            return list(pool.map(lambda chip: _figures(source, name, root, flags, chip), wanted))
 
 
-def _figures(source: Source, name: str, root: Path, flag: str, chip: chips.Chip) -> Figures:
-    audio = isinstance(source.spec.frontend, LogMelSpec)
-    nothing = _cost(source, name, root, flag, chip)
-    step = _cost(source, name, root, flag, chip, step=True)
-    frontend = _cost(source, name, root, flag, chip, audio=True) if audio else None
-    return Figures(chip, _without(step, nothing), frontend and _without(frontend, nothing))
+def _figures(source: Source, name: str, root: Path, flags: tuple[str, ...],
+             chip: chips.Chip) -> Figures:
+    def made(**parts: bool) -> Cost:
+        which = "_".join([chip.machine, *parts])
+        text = root / f"program_{which}.c"
+        text.write_text(program(source, name, f"{name}_model.h", **parts))
+        sources = [root / f"{name}_model.c", *sorted((root / "ernn").glob("*.c")), text]
+        elf = root / f"{which}.elf"
+        return cost(chip, chips.build(chip, sources, [root, root / "ernn"], elf, flags), bool(parts))
+
+    nothing, step = made(), made(step=True)
+    frontend = made(audio=True) if isinstance(source.spec.frontend, LogMelSpec) else None
+    return Figures(chip, without(step, nothing), frontend and without(frontend, nothing))
 
 
-def _without(cost: Cost, nothing: Cost) -> Cost:
+def without(cost: Cost, nothing: Cost) -> Cost:
+    """What a program costs more than one that does nothing."""
     return Cost(cost.instructions, cost.flash - nothing.flash, cost.ram,
                 cost.stack - nothing.stack)
 
 
-def _cost(source: Source, name: str, root: Path, flag: str, chip: chips.Chip,
-          step: bool = False, audio: bool = False) -> Cost:
-    """Of a program that makes steps, or hears audio, or neither."""
+def program(source: Source, name: str, header: str, step: bool = False,
+            audio: bool = False) -> str:
+    """C of a program that makes steps, or hears audio, or neither, for `cost` to look at."""
     numbers = getattr(source.spec.frontend, "numbers", 0)
-    which = f"{chip.machine}_{step:d}{audio:d}"
-    program = root / f"program_{which}.c"
-    program.write_text(fill(PROGRAM, {
-        "name": name, "step": int(step), "audio": int(audio), "steps": STEPS,
-        "feature": f"1u + any() % {numbers - 1}u" if numbers else "(int32_t)any() >> 24"}))
-    sources = [root / f"{name}_model.c", *sorted((root / "ernn").glob("*.c")), program]
-    elf = chips.build(chip, sources, [root, root / "ernn"], root / f"{which}.elf", (flag,))
+    return fill(PROGRAM, {
+        "name": name, "header": header, "step": int(step), "audio": int(audio), "steps": STEPS,
+        "feature": f"1u + any() % {numbers - 1}u" if numbers else "(int32_t)any() >> 24"})
+
+
+def cost(chip: chips.Chip, elf: Path, counted: bool) -> Cost:
+    """Of the whole of such a program; `counted` are instructions if it does anything."""
     output = chips.run(chip, elf).output
     stack, state, frontend = (int.from_bytes(output[i:i + 4], "little") for i in (0, 4, 8))
-    counts = chips.instructions(chip, elf) if step or audio else [0]
+    counts = chips.instructions(chip, elf) if counted else [0]
     # The first hop of a stream completes no window.
     return Cost(statistics.mean(counts[len(counts) // 2:]), chips.sections(chip, [elf])["flash"],
                 state + frontend, stack)
@@ -193,13 +202,13 @@ def table(found: list[Figures]) -> str:
     lines = ["| emulated chip | instructions per step | flash | state and scratch | stack |",
              "|---|---|---|---|---|"]
     for one in found:
-        lines.append(f"| {one.chip.name} | {_cells(one.step)} |")
+        lines.append(f"| {one.chip.name} | {cells(one.step)} |")
         if one.frontend:
-            lines.append(f"| {one.chip.name}, log-mel of a hop | {_cells(one.frontend)} |")
+            lines.append(f"| {one.chip.name}, log-mel of a hop | {cells(one.frontend)} |")
     return "\n".join([*lines, "", "Bytes; compiled with gcc -O2. Flash is code and constants, "
                       "weights included. The chips are emulated\n(QEMU): instructions are exact, "
                       "cycles are not known.\n"])
 
 
-def _cells(cost: Cost) -> str:
+def cells(cost: Cost) -> str:
     return (f"{cost.instructions:,.0f} | {cost.flash:,} | {cost.ram:,} | {cost.stack:,}")

@@ -11,7 +11,7 @@ void ernn_depthwise_s8(const ernn_depthwise_s8_t *p, const int8_t *x, int8_t *y)
             sum += p->weights[t * p->channels + c] * x[t * p->channels + c];
         }
         y[c] = (int8_t)ernn_clamp(
-            ernn_times_small(sum, p->multiplier[c], p->right[c]) + p->y_zero, p->y_low, 127);
+            ernn_times_small(sum, p->multiplier[c], p->right[c], p->y_zero), p->y_low, 127);
     }
 }
 

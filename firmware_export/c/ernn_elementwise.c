@@ -10,7 +10,7 @@
  * 20 and int16 for 15.  The side with the larger scale is halved, and not rounded. */
 static inline int32_t side(int32_t x, int32_t m, int32_t right, int32_t bits, int half)
 {
-    return half != 0 ? x * (1 << (bits - 1)) : ernn_times_small(x * (1 << bits), m, right);
+    return half != 0 ? x * (1 << (bits - 1)) : ernn_times_small(x * (1 << bits), m, right, 0);
 }
 
 /* All of a sum's values, for constant `bits`, `sign`, `a_half` and `b_half`. */
@@ -21,8 +21,8 @@ static inline int32_t side(int32_t x, int32_t m, int32_t right, int32_t bits, in
         while (a < end) {                                                                         \
             const int32_t left = side(*a++ - q.a_zero, q.a_multiplier, q.a_right, bits, a_half);  \
             const int32_t right = side(*b++ - q.b_zero, q.b_multiplier, q.b_right, bits, b_half); \
-            const int32_t total = ernn_times_small(left sign right, q.y_multiplier, q.y_right);   \
-            *y++ = (type)saturate(total + q.y_zero);                                              \
+            *y++ = (type)saturate(ernn_times_small(left sign right, q.y_multiplier, q.y_right,    \
+                                                   q.y_zero));                                    \
         }                                                                                         \
     } while (0)
 
@@ -68,8 +68,8 @@ void ernn_mul_s8(const ernn_mul_t *p, const int8_t *a, const int8_t *b, int8_t *
     const int8_t *const end = a + n;
     while (a < end) {
         const int32_t product = (*a++ - q.a_zero) * (*b++ - q.b_zero);
-        *y++ = (int8_t)ernn_saturate_s8(ernn_times_small(product, q.multiplier, q.right) +
-                                        q.y_zero);
+        *y++ = (int8_t)ernn_saturate_s8(ernn_times_small(product, q.multiplier, q.right,
+                                                         q.y_zero));
     }
 }
 
@@ -77,37 +77,39 @@ void ernn_mul_s16(const ernn_mul_t *p, const int16_t *a, const int16_t *b, int16
 {
     const ernn_mul_t q = *p;
     const int16_t *const end = a + n;
-    const int32_t half = (int32_t)(1u << (q.right - 1));
     while (a < end) { /* a product can be 2^30 */
         const int32_t high = ernn_high_mul((int32_t)*a++ * *b++, q.multiplier);
-        *y++ = (int16_t)ernn_saturate_s16((high + half + (high >> 31)) >> q.right);
+        *y++ = (int16_t)ernn_saturate_s16(ernn_shifted(high, q.right, 0));
     }
 }
 
-static inline int32_t moved(const ernn_quantize_t *p, int32_t x)
-{
-    return ernn_times(x - p->x_zero, p->multiplier, p->shift) + p->y_zero; /* shift may be > 0 */
-}
+/* A scale that becomes finer is rare: its shift is not to the right. */
+#define MOVE(type, saturate)                                                                      \
+    do {                                                                                          \
+        const ernn_quantize_t q = *p;                                                             \
+        const int32_t right = -q.shift;                                                           \
+        for (; n > 0 && right > 0; n--) {                                                         \
+            *y++ = (type)saturate(ernn_times_small(*x++ - q.x_zero, q.multiplier, right,          \
+                                                   q.y_zero));                                    \
+        }                                                                                         \
+        for (; n > 0; n--) {                                                                      \
+            *y++ = (type)saturate(ernn_times(*x++ - q.x_zero, q.multiplier, q.shift) + q.y_zero); \
+        }                                                                                         \
+    } while (0)
 
 void ernn_quantize_s16_s8(const ernn_quantize_t *p, const int16_t *x, int8_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int8_t)ernn_clamp(moved(p, *x++), -128, 127);
-    }
+    MOVE(int8_t, ernn_saturate_s8);
 }
 
 void ernn_quantize_s8_s16(const ernn_quantize_t *p, const int8_t *x, int16_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int16_t)ernn_clamp(moved(p, *x++), -32768, 32767);
-    }
+    MOVE(int16_t, ernn_saturate_s16);
 }
 
 void ernn_quantize_s16_s16(const ernn_quantize_t *p, const int16_t *x, int16_t *y, int32_t n)
 {
-    for (; n > 0; n--) {
-        *y++ = (int16_t)ernn_clamp(moved(p, *x++), -32768, 32767);
-    }
+    MOVE(int16_t, ernn_saturate_s16);
 }
 
 void ernn_cast_s8_s16(const int8_t *x, int16_t *y, int32_t n)

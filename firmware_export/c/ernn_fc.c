@@ -6,6 +6,8 @@
 
 #if ERNN_LAYOUT == ERNN_ROWS && !defined(ERNN_FC_ELSEWHERE)
 
+#define AT_ONCE 32 /* outputs at a time */
+
 /* Four rows of weights times x: what is loaded of x serves four times. */
 static void four_rows(const int8_t *w, int32_t n, const int8_t *x, int32_t sums[4])
 {
@@ -46,42 +48,39 @@ static int32_t one_row(const int8_t *w, int32_t n, const int8_t *x)
     return sum;
 }
 
-/* All outputs of one row of x. */
-#define ROW(type)                                                                                 \
+/* Sums of `count` rows of weights times x. */
+static void sums_of(const int8_t *w, int32_t n, const int8_t *x, int32_t count, int32_t *sums)
+{
+    for (; count >= 4; count -= 4, w += 4 * n, sums += 4) {
+        four_rows(w, n, x, sums);
+    }
+    for (; count > 0; count--, w += n) {
+        *sums++ = one_row(w, n, x);
+    }
+}
+
+/* All outputs of one row of x, by REQUANTIZE. */
+#define ROW(REQUANTIZE)                                                                           \
     do {                                                                                          \
-        const int32_t n = p->inputs, y_zero = p->y_zero, *offset = p->offset;                     \
-        const int32_t *multiplier = p->multiplier;                                                \
-        const int8_t *w = p->weights, *right = p->right;                                          \
-        int32_t left = p->outputs, sums[4], k;                                                    \
-        while (left > 0) {                                                                        \
-            const int32_t count = left >= 4 ? 4 : 1;                                              \
-            if (count == 4) {                                                                     \
-                four_rows(w, n, x, sums);                                                         \
-            } else {                                                                              \
-                sums[0] = one_row(w, n, x);                                                       \
-            }                                                                                     \
-            for (k = 0; k < count; k++) {                                                         \
-                *y++ = (type)ernn_requantize(sums[k] + *offset++, *multiplier++, *right++,        \
-                                             y_zero);                                             \
-            }                                                                                     \
-            w += count * n;                                                                       \
-            left -= count;                                                                        \
+        int32_t sums[AT_ONCE], first;                                                             \
+        for (first = 0; first < p->outputs; first += AT_ONCE) {                                   \
+            const int32_t left = p->outputs - first, count = left < AT_ONCE ? left : AT_ONCE;     \
+            sums_of(&p->weights[first * p->inputs], p->inputs, x, count, sums);                   \
+            REQUANTIZE(p, first, count, sums, &y[first]);                                         \
         }                                                                                         \
     } while (0)
 
 void ernn_fc_s8(const ernn_fc_s8_t *p, const int8_t *x, int8_t *y, int32_t rows)
 {
-    for (; rows > 0; rows--, x += p->inputs) {
-        ROW(int8_t);
-        ernn_at_least_s8(y - p->outputs, p->outputs, p->y_low);
+    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
+        ROW(ernn_requantize_s8);
     }
 }
 
 void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t rows)
 {
-    for (; rows > 0; rows--, x += p->inputs) {
-        ROW(int16_t);
-        ernn_at_least_s16(y - p->outputs, p->outputs, p->y_low);
+    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
+        ROW(ernn_requantize_s8_s16);
     }
 }
 

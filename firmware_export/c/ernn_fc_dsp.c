@@ -11,17 +11,19 @@
 
 #if ERNN_LAYOUT == ERNN_PAIRS
 
-#define MOST 256 /* columns at a time */
+#define MOST 256   /* columns at a time */
+#define AT_ONCE 64 /* rows at a time    */
 
 /* x as the 16-bit pairs that SMLAD takes: (x0, x2), (x1, x3) of every four, padded with zeros. */
 static void expand(const int8_t *x, int32_t n, int32_t *pairs)
 {
-    for (; n >= 4; n -= 4, x += 4, pairs += 2) {
+    for (; n >= 4; n -= 4, pairs += 2) {
         int32_t even, odd;
-        __asm__("ldr %1, [%2]\n"
-                "sxtb16 %0, %1\n"
-                "sxtb16 %1, %1, ror #8"
-                : "=&r"(even), "=&r"(odd) : "r"(x), "m"(*(const int8_t(*)[4])x));
+        __asm__("ldr %[odd], [%[x]], #4\n"
+                "sxtb16 %[even], %[odd]\n"
+                "sxtb16 %[odd], %[odd], ror #8"
+                : [even] "=&r"(even), [odd] "=&r"(odd), [x] "+r"(x)
+                : "m"(*(const int8_t(*)[4])x));
         pairs[0] = even;
         pairs[1] = odd;
     }
@@ -76,70 +78,60 @@ static inline const int8_t *four_rows(const int8_t *w, const int32_t *pairs, int
     return w;
 }
 
-/* The same for matrices wider than `pairs`; gives where the next four rows begin. */
-static const int8_t *wide_rows(const int8_t *w, const int8_t *x, int32_t n, int32_t *pairs,
-                               int32_t sums[4])
+/* Sums of the outputs from `first` on, of one row of x.  Rows that were padded are summed too;
+ * `pairs` hold x already if it is not wider. */
+static void sums_of(const ernn_fc_s8_t *p, int32_t first, int32_t count, const int8_t *x,
+                    int32_t *pairs, int32_t *sums)
 {
-    int32_t some[4], i;
-    for (i = 0; i < 4; i++) {
+    const int32_t n = p->inputs, stride = (n + 3) / 4 * 16;
+    const int8_t *w = &p->weights[first / 4 * stride];
+    int32_t some[4], column, i, k;
+    if (n <= MOST) {
+        for (i = 0; i < count; i += 4) {
+            w = four_rows(w, pairs, stride / 16, &sums[i]);
+        }
+        return;
+    }
+    for (i = 0; i < AT_ONCE; i++) {
         sums[i] = 0;
     }
-    for (; n > 0; n -= MOST, x += MOST) {
-        const int32_t columns = n < MOST ? n : MOST;
-        expand(x, columns, pairs);
-        w = four_rows(w, pairs, (columns + 3) / 4, some);
-        for (i = 0; i < 4; i++) {
-            sums[i] += some[i];
+    for (column = 0; column < n; column += MOST) {
+        const int32_t columns = n - column < MOST ? n - column : MOST;
+        expand(&x[column], columns, pairs);
+        for (i = 0; i < count; i += 4) {
+            (void)four_rows(&w[i / 4 * stride + column * 4], pairs, (columns + 3) / 4, some);
+            for (k = 0; k < 4; k++) {
+                sums[i + k] += some[k];
+            }
         }
     }
-    return w;
 }
 
-/* All outputs of one row of x; weights are padded with rows of zeros, all else is not. */
-#define ROW(type)                                                                                 \
+/* All outputs of one row of x, by REQUANTIZE. */
+#define ROW(REQUANTIZE)                                                                           \
     do {                                                                                          \
-        const int32_t n = p->inputs, groups = (n + 3) / 4, y_zero = p->y_zero;                    \
-        const int32_t *offset = p->offset, *multiplier = p->multiplier;                           \
-        const int8_t *w = p->weights, *right = p->right;                                          \
-        int32_t pairs[MOST / 2], sums[4], left, k;                                                \
-        if (n <= MOST) {                                                                          \
-            expand(x, n, pairs);                                                                  \
+        int32_t pairs[MOST / 2], sums[AT_ONCE], first;                                            \
+        if (p->inputs <= MOST) {                                                                  \
+            expand(x, p->inputs, pairs);                                                          \
         }                                                                                         \
-        for (left = p->outputs; left >= 4; left -= 4) {                                           \
-            w = n <= MOST ? four_rows(w, pairs, groups, sums)                                     \
-                          : wide_rows(w, x, n, pairs, sums);                                      \
-            y[0] = (type)ernn_requantize(sums[0] + offset[0], multiplier[0], right[0], y_zero);   \
-            y[1] = (type)ernn_requantize(sums[1] + offset[1], multiplier[1], right[1], y_zero);   \
-            y[2] = (type)ernn_requantize(sums[2] + offset[2], multiplier[2], right[2], y_zero);   \
-            y[3] = (type)ernn_requantize(sums[3] + offset[3], multiplier[3], right[3], y_zero);   \
-            y += 4;                                                                               \
-            offset += 4;                                                                          \
-            multiplier += 4;                                                                      \
-            right += 4;                                                                           \
-        }                                                                                         \
-        if (left > 0) {                                                                           \
-            (void)(n <= MOST ? four_rows(w, pairs, groups, sums)                                  \
-                             : wide_rows(w, x, n, pairs, sums));                                  \
-            for (k = 0; k < left; k++) {                                                          \
-                *y++ = (type)ernn_requantize(sums[k] + offset[k], multiplier[k], right[k],        \
-                                             y_zero);                                             \
-            }                                                                                     \
+        for (first = 0; first < p->outputs; first += AT_ONCE) {                                   \
+            const int32_t left = p->outputs - first, count = left < AT_ONCE ? left : AT_ONCE;     \
+            sums_of(p, first, count, x, pairs, sums);                                             \
+            REQUANTIZE(p, first, count, sums, &y[first]);                                         \
         }                                                                                         \
     } while (0)
 
 void ernn_fc_s8(const ernn_fc_s8_t *p, const int8_t *x, int8_t *y, int32_t rows)
 {
-    for (; rows > 0; rows--, x += p->inputs) {
-        ROW(int8_t);
-        ernn_at_least_s8(y - p->outputs, p->outputs, p->y_low);
+    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
+        ROW(ernn_requantize_s8);
     }
 }
 
 void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t rows)
 {
-    for (; rows > 0; rows--, x += p->inputs) {
-        ROW(int16_t);
-        ernn_at_least_s16(y - p->outputs, p->outputs, p->y_low);
+    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
+        ROW(ernn_requantize_s8_s16);
     }
 }
 

@@ -80,7 +80,7 @@ void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t 
 {
     for (; rows > 0; rows--, x += p->inputs) {
         ROW(int16_t, vstrhq_s32);
-        ernn_at_least_s16(y - p->outputs, p->outputs, p->y_low);
+        ernn_at_least_s8_s16(y - p->outputs, p->outputs, p->y_low);
     }
 }
 

@@ -51,11 +51,25 @@ static inline int32_t ernn_upper_half(int32_t a, int32_t b)
 #endif
 }
 
-/* x m 2^(-31 - right) for -2^30 <= x < 2^30 and right >= 1, rounded twice as above. */
-static inline int32_t ernn_times_small(int32_t x, int32_t m, int32_t right)
+/* y + high / 2^right for right >= 1, ties away from zero.  What rounds is the last bit that is
+ * shifted out: on Arm it is the carry. */
+static inline int32_t ernn_shifted(int32_t high, int32_t right, int32_t y)
 {
-    const int32_t high = ernn_upper_half(x * 2, m);
-    return (high + (int32_t)(1u << (right - 1)) + (high >> 31)) >> right;
+    const int32_t lowered = high + (high >> 31); /* a tie below 0 goes down, not up */
+#if defined(__thumb2__) && !defined(ERNN_PORTABLE) && defined(__GNUC__)
+    int32_t sum;
+    __asm__("asrs %0, %1, %2\n"
+            "adc %0, %0, %3" : "=&r"(sum) : "r"(lowered), "r"(right), "r"(y) : "cc");
+    return sum;
+#else
+    return ((lowered >> (right - 1)) + (2 * y + 1)) >> 1;
+#endif
+}
+
+/* y + x m 2^(-31 - right) for -2^30 <= x < 2^30 and right >= 1, rounded twice as above. */
+static inline int32_t ernn_times_small(int32_t x, int32_t m, int32_t right, int32_t y)
+{
+    return ernn_shifted(ernn_upper_half(x * 2, m), right, y);
 }
 
 /* To int8 and to int16. */
