@@ -160,7 +160,8 @@ def _figures(source: Source, name: str, root: Path, flags: tuple[str, ...],
         text.write_text(program(source, name, f"{name}_model.h", **parts))
         sources = [root / f"{name}_model.c", *sorted((root / "ernn").glob("*.c")), text]
         elf = root / f"{which}.elf"
-        return cost(chip, chips.build(chip, sources, [root, root / "ernn"], elf, flags), bool(parts))
+        chips.build(chip, sources, [root, root / "ernn"], elf, flags)
+        return cost(chip, elf, bool(parts))
 
     nothing, step = made(), made(step=True)
     frontend = made(audio=True) if isinstance(source.spec.frontend, LogMelSpec) else None

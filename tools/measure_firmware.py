@@ -39,7 +39,8 @@ extern "C" void *_sbrk(int) { return nullptr; } /* there is no heap */
 def main() -> None:
     """Print a row for every profile, chip and set of kernels."""
     options = _options()
-    print("| profile | chip | kernels | instructions per step | flash | state and scratch | stack |")
+    print("| profile | chip | kernels | instructions per step | flash | state and scratch "
+          "| stack |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="edgernn-") as folder:
         for profile in options.profiles:
