@@ -8,7 +8,13 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 OLD    := .venv-tflite-runtime
-APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils
+# For the microphone tests a real PortAudio over PulseAudio; for firmware two compilers of this
+# machine, those of the emulated chips, and the emulators.
+APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
+          gcc python3-dev clang libclang-rt-14-dev cmake \
+          gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+          gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc \
+          gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 
 # What a device does, tested where nothing else is installed.
 ON_THE_DEVICE := tests/test_step.py tests/test_runtimes.py tests/test_imports.py tests/test_stream.py \
@@ -40,7 +46,7 @@ check: lint $(VENV)/.all
 	$(BIN)/python -m pytest -m "not slow" -x
 
 lint: $(VENV)/.all
-	$(BIN)/ruff check edgernn tests tools
+	$(BIN)/ruff check edgernn firmware_export tests tools setup.py
 	$(BIN)/mypy
 
 # The device side alone: no TensorFlow.
@@ -60,14 +66,14 @@ $(OLD)/.done: pyproject.toml
 	$(OLD)/bin/pip install --quiet 'tflite-runtime==2.14.0' 'numpy<2' 'pytest>=8,<10' 'hypothesis>=6.100,<7' --editable .
 	touch $@
 
-# The microphone tests play through a real PortAudio and PulseAudio; without them they skip.
+# Tests of what is missing skip, and say which package they need.
 apt:
 	@missing=""; for package in $(APT); do \
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
 	done; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
-	else echo "The microphone tests will skip; to run them: sudo apt install$$missing" >&2; fi
+	else echo "Some tests will skip; to run them: sudo apt install$$missing" >&2; fi
 
 clean:
 	rm -rf $(VENV) $(OLD) build dist *.egg-info
