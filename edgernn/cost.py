@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn import bundle
 from edgernn.errors import BackendError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
@@ -47,7 +48,7 @@ print(json.dumps([*imported, *cost(begin)]))
 
 
 def measure(path: Path, backends: tuple[str, ...], steps: int, seconds: float,
-            say: Say) -> dict[str, Any]:
+            say: Say, part: str = "") -> dict[str, Any]:
     """Measure everything; the result is plain JSON values, times in the unit that names end in.
 
     Parameters
@@ -62,14 +63,19 @@ def measure(path: Path, backends: tuple[str, ...], steps: int, seconds: float,
         Length of the generated input for the whole path.
     say : callable
         Told what comes next, how many measurements are done, and of how many.
+    part : str
+        Of a file of several parts, which one; its main one if empty.  Of such a file the steps
+        are measured alone: what a whole answer costs depends on its length.
 
     Raises
     ------
     ModelError
-        If the model cannot be used.
+        If the model cannot be used, or has no such part.
     BackendError
         If a backend that was asked for cannot be used, or none is installed.
     """
+    whole = bundle.read(path)
+    chosen = whole.part(part) if part else whole
     names = backends or (*available(), "emulator")
     total = 2 * len(names) + 2
     costs, speeds = {}, {}
@@ -77,7 +83,7 @@ def measure(path: Path, backends: tuple[str, ...], steps: int, seconds: float,
         say(f"step, {name}", 2 * i, total)
         share = EMULATOR_SHARE if name == "emulator" else 1
         try:
-            model = StepModel.open(path, name)
+            model = StepModel.load(chosen, name)
         except BackendError as problem:
             if backends:
                 raise
@@ -86,15 +92,20 @@ def measure(path: Path, backends: tuple[str, ...], steps: int, seconds: float,
         costs[name] = {"version": available().get(name, "numpy"),
                        **step_cost(model, max(100, steps // share))}
         say(f"whole path, {name}", 2 * i + 1, total)
-        speeds[name] = times_real_time(model, max(1.0, seconds / share))
-    if not speeds:
+        if not whole.parts:
+            speeds[name] = times_real_time(model, max(1.0, seconds / share))
+    able = [name for name, cost in costs.items() if "error" not in cost]
+    if not able:
         raise BackendError("no interpreter could run the model: "
                            + "; ".join(f"{name}: {cost['error']}" for name, cost in costs.items()))
+    found = {"model": str(path), "machine": machine(), "backends": costs}
+    if whole.parts:
+        return found | {"part": part or "main", "parts": ["main", *whole.parts]}
     say("frontend", total - 2, total)
     frontend = frontend_cost(model, steps)
     say("import", total - 1, total)
-    return {"model": str(path), "machine": machine(), "backends": costs, "frontend": frontend,
-            "times_real_time": speeds, "import": import_cost(path, next(iter(speeds)))}
+    return found | {"frontend": frontend, "times_real_time": speeds,
+                    "import": import_cost(path, able[0])}
 
 
 def step_cost(model: StepModel, steps: int) -> dict[str, Any]:

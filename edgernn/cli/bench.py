@@ -20,9 +20,11 @@ from edgernn.interpreter import BACKENDS
               help="Steps to time in each interpreter; the slow emulator gets a hundredth.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True,
               help="Seconds of generated input for the whole path.")
+@click.option("--part", default="", help="Of a model of several parts, which one's step to time "
+                                         "(default: the main one; `edgernn info` names them).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(model: Path | None, backends: tuple[str, ...], steps: int, seconds: float,
-            as_json: bool) -> None:
+            part: str, as_json: bool) -> None:
     """Measure what a MODEL costs on this machine; without MODEL, the bundled one.
 
     Step latency beside the interpreter's own calls, the frontend, the whole path in times
@@ -33,7 +35,7 @@ def command(model: Path | None, backends: tuple[str, ...], steps: int, seconds: 
 
     path = model or BUNDLED
     with _Bar(not as_json) as bar:
-        tree = measure(path, backends, steps, seconds, bar.say)
+        tree = measure(path, backends, steps, seconds, bar.say, part)
     if as_json:
         click.echo(json.dumps(tree, indent=2))
     else:
@@ -79,6 +81,10 @@ def _print_tables(tree: dict[str, Any]) -> None:
                                                      for key in ("p50", "p99", "max")),
                       f"{cost['calls_us']['p50']:.1f}", f"{cost['ratio']:.2f}")
     console.print(steps)
+    if "part" in tree:
+        console.print(f"The file has the parts {', '.join(tree['parts'])}; these are steps of "
+                      f"{tree['part']}: --part chooses another.")
+        return
     rest = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     frontend = tree["frontend"]
     rest.add_row("frontend", f"{frontend['push_us']['p50']:.1f} us per step, one hop at a time; "

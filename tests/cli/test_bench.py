@@ -56,3 +56,18 @@ def test_a_missing_model_or_interpreter_is_one_clear_error(tmp_path, model_files
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert "pip install tflite-runtime" in done.stderr
+
+
+def test_of_a_model_of_several_parts_the_steps_of_one_are_timed(tmp_path):
+    from tests import transducers
+
+    chosen = transducers.config()
+    model = tmp_path / "spell.tflite"
+    model.write_bytes(transducers.file(transducers.networks(chosen, transducers.weights(chosen))))
+    done = bench(model, "--steps", 100, "--backend", "emulator", "--part", "decoder", "--json")
+    tree = json.loads(done.stdout)
+    assert (tree["part"], tree["parts"]) == ("decoder", ["main", "backward", "decoder"])
+    assert set(tree) == {"model", "machine", "backends", "part", "parts"}
+    done = bench(model, "--part", "head")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "it has backward, decoder" in done.stderr
