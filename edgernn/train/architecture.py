@@ -93,6 +93,12 @@ class Architecture:
         try:
             tree: Any = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as problem:
+            parts = sorted(part.parent.name for part in path.parent.glob("*/architecture.json"))
+            if parts:
+                raise ModelError(f"{path.parent} is a run of several parts ({', '.join(parts)}), "
+                                 "each of them a network; a run of one was needed. Quantize it "
+                                 "whole (edgernn quantize), or train one that reads in one "
+                                 "direction") from problem
             raise ModelError(f"{path} is missing; a run folder written by `edgernn train` "
                              "was needed. Train first: edgernn train DATA --out run/") from problem
         except ValueError as problem:

@@ -112,3 +112,13 @@ def test_a_stack_of_layers_is_what_it_says(tmp_path):
 def test_a_stack_that_cannot_be_is_refused_with_its_layer(stack, about):
     with pytest.raises(ConfigError, match=about):
         models.layers(make({"stack": stack}), labels=5, features=7)
+
+
+def test_a_run_of_several_parts_is_no_single_network(tmp_path):
+    from edgernn.errors import ModelError
+    from edgernn.train.architecture import Architecture
+
+    (tmp_path / "decoder").mkdir()
+    (tmp_path / "decoder" / "architecture.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"several parts \(decoder\)"):
+        Architecture.load(tmp_path / "architecture.json")
