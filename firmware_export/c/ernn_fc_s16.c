@@ -1,19 +1,156 @@
 /* ernn_fc_s16.c - FULLY_CONNECTED of int16 by int8 weights. */
 #include "ernn.h"
 #include "ernn_fixed.h"
+#include "ernn_target.h"
+
+#define MOST 256   /* columns at a time: their sums fit in 32 bits */
+#define AT_ONCE 16 /* outputs at a time */
+
+/* Each of these adds the sums of four rows of weights, `stride` apart, times n values of x. */
+#if ERNN_MVE
+
+/* Eight products an instruction; the loop masks what is beyond n.  Its counter is lr, and sums
+ * are in even registers. */
+static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, int32_t n,
+                             int64_t sums[4])
+{
+    const int8_t *w1 = w + stride, *w2 = w1 + stride, *w3 = w2 + stride;
+    register int32_t s0 __asm__("r4") = 0;
+    register int32_t s1 __asm__("r6") = 0;
+    register int32_t s2 __asm__("r8") = 0;
+    register int32_t s3 __asm__("r10") = 0;
+    __asm__("dlstp.16 lr, %[n]\n"
+            "1:\n"
+            "vldrh.16 q0, [%[x]], #16\n"
+            "vldrb.s16 q1, [%[w]], #8\n"
+            "vldrb.s16 q2, [%[w1]], #8\n"
+            "vmladava.s16 %[s0], q1, q0\n"
+            "vldrb.s16 q1, [%[w2]], #8\n"
+            "vmladava.s16 %[s1], q2, q0\n"
+            "vldrb.s16 q2, [%[w3]], #8\n"
+            "vmladava.s16 %[s2], q1, q0\n"
+            "vmladava.s16 %[s3], q2, q0\n"
+            "letp lr, 1b\n"
+            : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x),
+              [w] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
+            : [n] "r"(n)
+            : "lr", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
+              "memory");
+    sums[0] += s0;
+    sums[1] += s1;
+    sums[2] += s2;
+    sums[3] += s3;
+}
+
+#elif ERNN_DSP
+
+/* Two products an instruction, of (x0, x2) and (x1, x3) of every four: that is how SXTB16 widens
+ * four weights. */
+static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, int32_t n,
+                             int64_t sums[4])
+{
+    const int8_t *w2 = w + 2 * stride;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, x01, x02, x13, even;
+#define ROW(load, sum)                                                                            \
+    "ldr %[x01], " load "\n"                                                                      \
+    "sxtb16 %[even], %[x01]\n"                                                                    \
+    "sxtb16 %[x01], %[x01], ror #8\n"                                                             \
+    "smlad %[" sum "], %[even], %[x02], %[" sum "]\n"                                             \
+    "smlad %[" sum "], %[x01], %[x13], %[" sum "]\n"
+    for (; n >= 4; n -= 4) {
+        __asm__("ldr %[x01], [%[x]], #4\n"
+                "ldr %[x13], [%[x]], #4\n"
+                "pkhbt %[x02], %[x01], %[x13], lsl #16\n"
+                "pkhtb %[x13], %[x13], %[x01], asr #16\n"
+                ROW("[%[w], %[stride]]", "s1")
+                ROW("[%[w]], #4", "s0")
+                ROW("[%[w2], %[stride]]", "s3")
+                ROW("[%[w2]], #4", "s2")
+                : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x),
+                  [w] "+r"(w), [w2] "+r"(w2), [x01] "=&r"(x01), [x02] "=&r"(x02),
+                  [x13] "=&r"(x13), [even] "=&r"(even)
+                : [stride] "r"(stride)
+                : "memory");
+    }
+    for (; n > 0; n--, w++, w2++) {
+        const int32_t value = *x++;
+        s0 += *w * value;
+        s1 += w[stride] * value;
+        s2 += *w2 * value;
+        s3 += w2[stride] * value;
+    }
+    sums[0] += s0;
+    sums[1] += s1;
+    sums[2] += s2;
+    sums[3] += s3;
+}
+
+#else
+
+static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, int32_t n,
+                             int64_t sums[4])
+{
+    const int8_t *w1 = w + stride, *w2 = w1 + stride, *w3 = w2 + stride;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    for (; n > 0; n--) {
+        const int32_t value = *x++;
+        s0 += *w++ * value;
+        s1 += *w1++ * value;
+        s2 += *w2++ * value;
+        s3 += *w3++ * value;
+    }
+    sums[0] += s0;
+    sums[1] += s1;
+    sums[2] += s2;
+    sums[3] += s3;
+}
+
+#endif
+
+static int32_t one_row(const int8_t *w, const int16_t *x, int32_t n)
+{
+    int32_t sum = 0;
+    for (; n > 0; n--) {
+        sum += *w++ * *x++;
+    }
+    return sum;
+}
+
+/* Codes of the outputs from `first` on, of one row of x. */
+static void outputs(const ernn_fc_s16_t *p, int32_t first, int32_t count, const int16_t *x,
+                    int16_t *y)
+{
+    const int16_t *multiplier = &p->multiplier[first];
+    const int8_t *shift = &p->shift[first];
+    const int32_t inputs = p->inputs, y_zero = p->y_zero, y_low = p->y_low;
+    int64_t sums[AT_ONCE];
+    int32_t column, i;
+    for (i = 0; i < count; i++) {
+        sums[i] = p->offset[first + i];
+    }
+    for (column = 0; column < inputs; column += MOST) {
+        const int32_t n = inputs - column < MOST ? inputs - column : MOST;
+        const int8_t *w = &p->weights[first * inputs + column];
+        for (i = 0; i + 4 <= count; i += 4, w += 4 * inputs) {
+            four_rows(w, inputs, &x[column], n, &sums[i]);
+        }
+        for (; i < count; i++, w += inputs) {
+            sums[i] += one_row(w, &x[column], n);
+        }
+    }
+    for (i = 0; i < count; i++) {
+        *y++ = (int16_t)ernn_clamp(ernn_times_wide(sums[i], *multiplier++, *shift++) + y_zero,
+                                   y_low, 32767);
+    }
+}
 
 void ernn_fc_s16(const ernn_fc_s16_t *p, const int16_t *x, int16_t *y, int32_t rows)
 {
-    int32_t i, j;
     for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
-        const int8_t *w = p->weights;
-        for (i = 0; i < p->outputs; i++, w += p->inputs) {
-            int64_t sum = p->offset[i];
-            for (j = 0; j < p->inputs; j++) {
-                sum += (int32_t)w[j] * x[j];
-            }
-            y[i] = (int16_t)ernn_clamp(
-                ernn_times_wide(sum, p->multiplier[i], p->shift[i]) + p->y_zero, p->y_low, 32767);
+        int32_t first;
+        for (first = 0; first < p->outputs; first += AT_ONCE) {
+            const int32_t left = p->outputs - first;
+            outputs(p, first, left < AT_ONCE ? left : AT_ONCE, x, &y[first]);
         }
     }
 }

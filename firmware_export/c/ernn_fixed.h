@@ -95,10 +95,10 @@ static inline int32_t ernn_saturate_s16(int32_t x)
 #endif
 }
 
-/* The same for sums of 64 bits and multipliers of 15; shift is to the right, 1 to 62. */
+/* x m 2^-shift for sums of 64 bits and multipliers of 15, ties up; shift is 1 to 62. */
 static inline int32_t ernn_times_wide(int64_t x, int32_t m, int32_t shift)
 {
-    return (int32_t)(uint32_t)(uint64_t)((x * m + ((int64_t)1 << (shift - 1))) >> shift);
+    return (int32_t)(uint32_t)(uint64_t)(((x * m >> (shift - 1)) + 1) >> 1);
 }
 
 /* x 2^n, saturated to 32 bits; n <= 31. */

@@ -26,6 +26,12 @@
 #define ERNN_MVE 0
 #endif
 
+#if !defined(ERNN_PORTABLE) && !ERNN_MVE && defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__)
+#define ERNN_DSP 1
+#else
+#define ERNN_DSP 0
+#endif
+
 #if !defined(ERNN_PORTABLE) && defined(ERNN_CMSIS_NN)
 #define ERNN_FC_BY_CMSIS_NN 1
 #else
@@ -41,7 +47,7 @@
 #elif ERNN_MVE
 #define ERNN_TARGET "mve"
 #define ERNN_LAYOUT ERNN_ROWS
-#elif defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__)
+#elif ERNN_DSP
 #define ERNN_TARGET "dsp"
 #define ERNN_LAYOUT ERNN_PAIRS
 #elif defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__AVX512BW__) && \
