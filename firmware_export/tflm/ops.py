@@ -1,5 +1,7 @@
 """The ops of a model as TensorFlow Lite Micro's resolver names them."""
 
+import re
+
 from edgernn.errors import ModelError
 from edgernn.graph import Graph, Op
 
@@ -33,8 +35,8 @@ def adders(graph: Graph) -> list[str]:
 
 
 def described(graph: Graph, op: Op) -> str:
-    """An op and where it came from, for an error: names of tensors begin with their layer's."""
+    """An op and where it came from, for an error: tensors' names begin with their layer's."""
     made = graph.tensors[op.outputs[0]].name
-    layer, mark, _ = made.partition("_")
-    of = f" of the layer {layer!r}" if mark else ""
+    layer = re.match(r"[a-z_]+\d+(?=_)", made)
+    of = f" of the layer {layer.group()!r}" if layer else ""
     return f"the model has the op {op.name}, which makes {made!r}{of}"

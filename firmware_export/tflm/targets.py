@@ -7,6 +7,7 @@ from edgernn.errors import ModelError
 from edgernn.graph import Graph, Op
 from firmware_export.tflm.ops import described
 
+OLD_LACKS = frozenset({"BATCH_MATMUL", "RSQRT"})
 REDUCED = "Quantize it with one scale: edgernn quantize --weights per-tensor"
 
 
@@ -30,16 +31,17 @@ class Target:
 
 TARGETS = {target.name: target for target in (
     Target("tflm", "TensorFlow Lite Micro of 2025-03-17 or later"),
-    # The Arduino libraries are older than the kernel of BATCH_MATMUL (2023-09) and than scales
-    # per row of FULLY_CONNECTED (2024-09; from int16, 2025-03); and old builders know no .cc.
+    # Seen in Arduino_TensorFlowLite 2.4.0, whose TensorFlow Lite Micro is of the same age: no
+    # BATCH_MATMUL, no RSQRT of int16, and of scales per row of FULLY_CONNECTED it takes the first
+    # and says nothing.  Old builders of sketches know no .cc.
     Target("arduino", "the library Chirale_TensorFLowLite 2.0.0",
-           frozenset({"BATCH_MATMUL"}), frozenset({"int8", "int16"}), ".cpp",
+           OLD_LACKS, frozenset({"int8", "int16"}), ".cpp",
            "Chirale_TensorFlowLite.h"),
     # ESP-NN's FULLY_CONNECTED looks up a row's scale for int8 alone, and says nothing.
     Target("esp-idf", "the component espressif/esp-tflite-micro 1.3.8 or later",
            one_scale=frozenset({"int16"})),
     Target("platformio", "the library spaziochirale/Chirale_TensorFLowLite 2.0.0",
-           frozenset({"BATCH_MATMUL"}), frozenset({"int8", "int16"}), ".cpp",
+           OLD_LACKS, frozenset({"int8", "int16"}), ".cpp",
            "Chirale_TensorFlowLite.h"),
     Target("zephyr", "Zephyr's module tflite-micro, of Zephyr 4.1 or later"),
 )}
@@ -63,7 +65,8 @@ def check(target: Target, graph: Graph) -> None:
 def _beyond(target: Target, graph: Graph) -> Iterator[tuple[Op, str, str]]:
     for op in graph.ops:
         if op.name in target.lacks:
-            yield op, "", "Choose layers without it (it is a Transformer's and attention's)"
+            yield op, "", ("Choose other layers (BATCH_MATMUL is attention's, RSQRT a "
+                           "LayerNorm's)")
         if op.name == "FULLY_CONNECTED":
             x, weights = (graph.tensors[i] for i in op.inputs[:2])
             if len(weights.scales) > 1 and x.dtype in target.one_scale:

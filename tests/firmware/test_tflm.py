@@ -167,10 +167,14 @@ def test_an_op_that_edgernn_does_not_emit_is_named_with_its_layer(tmp_path):
         tflm(strange)
 
 
-def test_an_op_that_a_targets_runtime_lacks_is_named_with_its_layer(tmp_path, one_scale):
-    source = a_source(tmp_path, *networks.STACKS["transformer"])
-    with pytest.raises(ModelError, match=r"BATCH_MATMUL, which makes '\w+' of the layer "
-                                         r"'transformer1'; the library Chirale.*--target c"):
+@pytest.mark.parametrize(("layer", "op", "at"), [
+    ("transformer", "RSQRT", "transformer1"), ("crnn", "BATCH_MATMUL", "attention_pool3"),
+    ("ln_gru", "RSQRT", "ln_gru0")])
+def test_an_op_that_a_targets_runtime_lacks_is_named_with_its_layer(
+        tmp_path, one_scale, layer, op, at):
+    source = a_source(tmp_path, *stepping.NETWORKS[layer])
+    with pytest.raises(ModelError, match=rf"{op}, which makes '\w+' of the layer '{at}'; the "
+                                         r"library Chirale.*--target c"):
         tflm(source, target=TARGETS["arduino"])
     assert tflm(source)
 
