@@ -3,9 +3,17 @@
 #include "ernn_fixed.h"
 #include "ernn_lanes.h"
 #include "ernn_requantize.h"
+#include "ernn_round_vnni.h"
 #include "ernn_target.h"
 
 #if defined(ERNN_LANES)
+
+/* With AVX-512, int8 has a faster way that leaves doubtful vectors to these. */
+#if defined(ERNN_VNNI)
+#define ernn_add_s8 ernn_add_s8_exactly
+#define ernn_sub_s8 ernn_sub_s8_exactly
+#define ernn_mul_s8 ernn_mul_s8_exactly
+#endif
 
 /* WORK on each vector of a and b, the last one padded with zeros. */
 #define TWO_INPUTS(type, LOAD, STORE, WORK)                                                       \
