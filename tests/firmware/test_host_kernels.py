@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgernn.train.profile import PROFILES
 from tests.firmware import stepping
 
 KERNELS = Path(__file__).resolve().parent.parent.parent / "firmware_export" / "c"
@@ -68,3 +69,31 @@ def test_kernels_of_the_pi_equal_portable_ones(tmp_path, target):
     done = subprocess.run(["qemu-aarch64-static", "-cpu", "max", str(program), "40"],
                           capture_output=True, text=True)
     assert done.stdout.startswith(f"{target} "), done.stdout + done.stderr
+
+
+@needs_gcc
+@pytest.mark.parametrize("target", NATIVE)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_byte_of_every_cell_is_the_emulators(tmp_path, profile, target):
+    """And nothing undefined happens on the way."""
+    needs(target)
+    of = stepping.sources(tmp_path, profile)
+    program = stepping.build_for_host(of, tmp_path, "-O1", *SANITIZED, *NATIVE[target])
+    assert differing(of, [str(program)]) == {0}
+
+
+@needs_arm
+@pytest.mark.parametrize("target", ARM)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_byte_of_every_cell_on_the_pi_is_the_emulators(tmp_path, profile, target):
+    of = stepping.sources(tmp_path, profile)
+    program = stepping.build_for_host(of, tmp_path, "-O2", *ARM[target],
+                                      compiler=["aarch64-linux-gnu-gcc", "-static"])
+    assert differing(of, ["qemu-aarch64-static", "-cpu", "max", str(program)]) == {0}
+
+
+def differing(of, command):
+    """Counts of bytes that differ over 400 steps of each model."""
+    output = subprocess.run([*command, "400"], input=stepping.given(of, 400),
+                            stdout=subprocess.PIPE, check=True).stdout
+    return set(stepping.differing(of, output, 400).values())
