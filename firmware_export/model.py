@@ -7,7 +7,7 @@ import numpy as np
 
 from edgernn.plan import Call, Plan, Value
 from edgernn.plan.calls import CONSTANT, INPUT, OUTPUT, SCRATCH, STATE
-from edgernn.plan.layout import LAYOUTS
+from edgernn.plan.layout import LAYOUTS, X_PLUS, offsets
 from firmware_export import ctext, golden
 
 SCRATCH_NAMES = {"int8": "scratch_s8", "int16": "scratch_s16", "int32": "scratch_s32"}
@@ -96,6 +96,8 @@ class ModelText:
                 fields[field] = f"{name}_{field}"
                 if field == "weights" and call.kernel.startswith("fc_s8"):
                     yield _in_each_layout(f"{name}_{field}", value)
+                elif field == "offset" and call.kernel.startswith("fc_s8"):
+                    yield _for_each_x_plus(f"{name}_{field}", value, call.params["weights"])
                 else:
                     yield ctext.array(f"{name}_{field}", value)
             else:
@@ -127,6 +129,15 @@ def _in_each_layout(name: str, matrix: "np.ndarray[tuple[int, ...], np.dtype[np.
     for number, (layout, order) in enumerate(LAYOUTS.items()):
         lines += [f"#{'if' if not number else 'elif'} ERNN_LAYOUT == {layout}",
                   ctext.array(name, order(matrix), matrix.shape, aligned="ERNN_ALIGNED").rstrip()]
+    return "\n".join([*lines, "#endif\n"])
+
+
+def _for_each_x_plus(name: str, offset: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]",
+                     matrix: "np.ndarray[tuple[int, ...], np.dtype[np.int8]]") -> str:
+    lines = []
+    for number, plus in enumerate(X_PLUS):
+        lines += [f"#{'if' if not number else 'elif'} ERNN_X_PLUS == {plus}",
+                  ctext.array(name, offsets(offset, matrix, plus)).rstrip()]
     return "\n".join([*lines, "#endif\n"])
 
 

@@ -13,7 +13,7 @@ from edgernn.native import kernels
 from edgernn.native.memory import Memory
 from edgernn.plan import Call, Plan, Value, plan
 from edgernn.plan.calls import CONSTANT, SCRATCH
-from edgernn.plan.layout import LAYOUTS
+from edgernn.plan.layout import LAYOUTS, offsets
 from edgernn.spec import ModelSpec, TokenSpec
 
 Codes = NDArray[Any]
@@ -90,15 +90,17 @@ def _program(made: Plan, module: ModuleType) -> tuple[list[str], Any]:
     states = [value.name for value, _ in made.states]
     places = _Places(made)
     return states, module.Program(
-        places.rows(), tuple(_call(call, places, module.LAYOUT) for call in made.calls))
+        places.rows(), tuple(_call(call, places, module) for call in made.calls))
 
 
-def _call(call: Call, places: "_Places", layout: str) -> tuple[Any, ...]:
+def _call(call: Call, places: "_Places", module: ModuleType) -> tuple[Any, ...]:
     """As the compiled module takes it: kernel, params, operands, counts, at once or not."""
     params = {name: np.ascontiguousarray(value) if isinstance(value, np.ndarray) else int(value)
               for name, value in call.params.items()}
     if call.kernel.startswith("fc_s8"):
-        params["weights"] = LAYOUTS[layout](call.params["weights"])
+        weights = call.params["weights"]
+        params["weights"] = LAYOUTS[module.LAYOUT](weights)
+        params["offset"] = offsets(params["offset"], weights, module.X_PLUS)
     values = (*call.inputs, call.output)
     return (call.kernel, params, tuple(places.operand(value) for value in values), call.counts,
             all(places.whole(value) for value in values))

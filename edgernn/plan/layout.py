@@ -32,6 +32,11 @@ def tiles(matrix: Bytes) -> Bytes:
     return _padded(matrix, 16).reshape(-1, 16, _groups(matrix), 4).swapaxes(1, 2).reshape(-1)
 
 
+def offsets(offset: NDArray[np.int32], matrix: Bytes, x_plus: int) -> NDArray[np.int32]:
+    """What sums begin with, for kernels that add `x_plus` to every input."""
+    return (offset - x_plus * matrix.sum(axis=1, dtype=np.int64)).astype(np.int32)
+
+
 def _groups(matrix: Bytes) -> int:
     """How many times four columns there are, the last ones padded."""
     return -(-matrix.shape[1] // 4)
@@ -48,3 +53,5 @@ def _padded(matrix: Bytes, rows_of_a_tile: int) -> Bytes:
 LAYOUTS: Mapping[str, Callable[[Bytes], Bytes]] = {"ERNN_ROWS": rows, "ERNN_PAIRS": pairs,
                                                        "ERNN_TILES": tiles}
 """By the name that ernn_target.h gives them."""
+X_PLUS = (0, 128)
+"""What ERNN_X_PLUS can be."""

@@ -21,7 +21,7 @@
  * x: rows times `inputs`, y: rows times `outputs`; they must not overlap. */
 typedef struct {
     const int8_t *weights;
-    const int32_t *offset;      /* bias - x_zero * (sum of the row's weights)  */
+    const int32_t *offset;      /* bias - (x_zero + ERNN_X_PLUS) * (sum of the row's weights) */
     const int32_t *multiplier;
     const int8_t *right;        /* 1 to 30 */
     int32_t inputs, outputs;

@@ -3,9 +3,17 @@
 #include "ernn_fixed.h"
 #include "ernn_lanes.h"
 #include "ernn_requantize.h"
+#include "ernn_round_vnni.h"
 #include "ernn_target.h"
 
 #if defined(ERNN_LANES)
+
+/* With AVX-512, int8 has a faster way that leaves doubtful vectors to these. */
+#if defined(ERNN_VNNI)
+#define ernn_add_s8 ernn_add_s8_exactly
+#define ernn_sub_s8 ernn_sub_s8_exactly
+#define ernn_mul_s8 ernn_mul_s8_exactly
+#endif
 
 /* WORK on each vector of a and b, the last one padded with zeros. */
 #define TWO_INPUTS(type, LOAD, STORE, WORK)                                                       \
@@ -44,21 +52,35 @@
 /* A rescale in the form that ernn_lanes_times takes; after `left` more bits. */
 typedef struct {
     ernn_lanes zero, left, multiplier, half, right;
+    int is_power; /* of two: the multiplier is one half */
 } scale_t;
 
 static inline scale_t scale_of(int32_t zero, int32_t left, int32_t multiplier, int32_t right)
 {
     const scale_t scale = {ernn_lanes_all(zero), ernn_lanes_all(left), ernn_lanes_all(multiplier),
-                           ernn_lanes_all((int32_t)((1u << right) >> 1)), ernn_lanes_all(right)};
+                           ernn_lanes_all((int32_t)((1u << right) >> 1)), ernn_lanes_all(right),
+                           multiplier == 1 << 30};
     return scale;
+}
+
+/* x times the multiplier / 2^31, ties up. */
+static inline ernn_lanes high_of(const scale_t *scale, ernn_lanes x)
+{
+    const ernn_lanes one = ernn_lanes_all(1);
+    return scale->is_power ? ernn_lanes_right(ernn_lanes_add(x, one), one)
+                           : ernn_lanes_high_mul(x, scale->multiplier);
+}
+
+static inline ernn_lanes rescaled(const scale_t *scale, ernn_lanes x)
+{
+    return ernn_lanes_rounded(high_of(scale, x), scale->half, scale->right);
 }
 
 /* A side of a sum: see ernn_add_t. */
 static inline ernn_lanes side(const scale_t *scale, ernn_lanes x, int is_half)
 {
     const ernn_lanes wide = ernn_lanes_left(ernn_lanes_sub(x, scale->zero), scale->left);
-    return is_half ? wide
-                   : ernn_lanes_times(wide, scale->multiplier, scale->half, scale->right);
+    return is_half ? wide : rescaled(scale, wide);
 }
 
 /* The side with the larger scale is halved, and needs no rounding. */
@@ -69,9 +91,9 @@ static inline ernn_lanes side(const scale_t *scale, ernn_lanes x, int is_half)
     const scale_t of_y = scale_of(p->y_zero, 0, p->y_multiplier, p->y_right)
 
 #define TOTAL(together, a, b)                                                                     \
-    ernn_lanes_add(of_y.zero,                                                                     \
-                   ernn_lanes_times(together(side(&of_a, a, a_is_half), side(&of_b, b, b_is_half)), \
-                                    of_y.multiplier, of_y.half, of_y.right))
+    ernn_lanes_add(                                                                               \
+        of_y.zero,                                                                                \
+        rescaled(&of_y, together(side(&of_a, a, a_is_half), side(&of_b, b, b_is_half))))
 #define SUM(a, b) TOTAL(ernn_lanes_add, a, b)
 #define DIFFERENCE(a, b) TOTAL(ernn_lanes_sub, a, b)
 
@@ -118,9 +140,8 @@ void ernn_sub_s16(const ernn_add_t *p, const int16_t *a, const int16_t *b, int16
 /* ---- MUL ----------------------------------------------------------------------------- */
 
 #define PRODUCT(a, b)                                                                             \
-    ernn_lanes_add(of_y.zero, ernn_lanes_times(ernn_lanes_mul(ernn_lanes_sub(a, a_zero),          \
-                                                              ernn_lanes_sub(b, b_zero)),         \
-                                               of_y.multiplier, of_y.half, of_y.right))
+    ernn_lanes_add(of_y.zero, rescaled(&of_y, ernn_lanes_mul(ernn_lanes_sub(a, a_zero),           \
+                                                             ernn_lanes_sub(b, b_zero))))
 
 void ernn_mul_s8(const ernn_mul_t *p, const int8_t *a, const int8_t *b, int8_t *y, int32_t n)
 {
@@ -159,7 +180,7 @@ static inline int32_t moved_one(const ernn_quantize_t *p, int32_t x)
 static inline ernn_lanes moved(const scale_t *scale, ernn_lanes signs, ernn_lanes x)
 {
     const ernn_lanes wide = ernn_lanes_left(ernn_lanes_sub(x, scale->zero), scale->left);
-    const ernn_lanes high = ernn_lanes_high_mul(wide, scale->multiplier);
+    const ernn_lanes high = high_of(scale, wide);
     const ernn_lanes sign = ernn_lanes_and(ernn_lanes_sign(high), signs);
     return ernn_lanes_right(ernn_lanes_add(ernn_lanes_add(high, scale->half), sign),
                             scale->right);

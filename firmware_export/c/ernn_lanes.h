@@ -269,13 +269,17 @@ static inline ernn_lanes ernn_lanes_high_mul(ernn_lanes a, ernn_lanes b)
 
 #endif
 
-/* ernn_times_small, `half` being 2^(right - 1). */
+/* x / 2^right, ties away from zero; `half` is 2^(right - 1). */
+static inline ernn_lanes ernn_lanes_rounded(ernn_lanes x, ernn_lanes half, ernn_lanes right)
+{
+    return ernn_lanes_right(ernn_lanes_add(ernn_lanes_add(x, half), ernn_lanes_sign(x)), right);
+}
+
+/* ernn_times_small. */
 static inline ernn_lanes ernn_lanes_times(ernn_lanes x, ernn_lanes m, ernn_lanes half,
                                           ernn_lanes right)
 {
-    const ernn_lanes high = ernn_lanes_high_mul(x, m);
-    return ernn_lanes_right(
-        ernn_lanes_add(ernn_lanes_add(high, half), ernn_lanes_sign(high)), right);
+    return ernn_lanes_rounded(ernn_lanes_high_mul(x, m), half, right);
 }
 
 #endif

@@ -3,7 +3,7 @@
 #include "ernn_target.h"
 
 #if defined(ERNN_VNNI)
-#include <immintrin.h>
+#include "ernn_round_vnni.h"
 
 /* A byte permutation knows 128 values: the lower or the upper half of the table, by sign. */
 void ernn_lut_s8(const ernn_lut_t *p, const int8_t *x, int8_t *y, int32_t n)
@@ -12,12 +12,11 @@ void ernn_lut_s8(const ernn_lut_t *p, const int8_t *x, int8_t *y, int32_t n)
     const __m512i t2 = _mm512_loadu_si512(p->table + 128);
     const __m512i t3 = _mm512_loadu_si512(p->table + 192);
     for (; n > 0; n -= 64, x += 64, y += 64) {
-        const __mmask64 valid = n >= 64 ? ~0ull : (1ull << n) - 1u;
-        const __m512i codes = _mm512_maskz_loadu_epi8(valid, x);
+        const __m512i codes = ernn_bytes_at(x, n);
         const __mmask64 negative = _mm512_movepi8_mask(codes);
         const __m512i upper = _mm512_permutex2var_epi8(t2, codes, t3);
         const __m512i lower = _mm512_permutex2var_epi8(t0, codes, t1);
-        _mm512_mask_storeu_epi8(y, valid, _mm512_mask_blend_epi8(negative, upper, lower));
+        ernn_bytes_to(y, _mm512_mask_blend_epi8(negative, upper, lower), n);
     }
 }
 

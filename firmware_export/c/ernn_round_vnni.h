@@ -14,10 +14,37 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "ernn.h"
 #include "ernn_lanes.h"
 
 #define ERNN_ALWAYS static inline __attribute__((always_inline))
 #define ERNN_NEAR (1.0f / 8192.0f)
+
+/* In integers, of ernn_elementwise_lanes.c. */
+void ernn_add_s8_exactly(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y,
+                         int32_t n);
+void ernn_sub_s8_exactly(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y,
+                         int32_t n);
+void ernn_mul_s8_exactly(const ernn_mul_t *p, const int8_t *a, const int8_t *b, int8_t *y,
+                         int32_t n);
+
+/* 64 bytes, or the first n of them and zeros; and back.  Whole vectors are not masked: what was
+ * stored under a mask has to reach the cache before it can be loaded. */
+ERNN_ALWAYS __mmask64 ernn_first(int32_t n) { return n >= 64 ? ~0ull : (1ull << n) - 1u; }
+
+ERNN_ALWAYS __m512i ernn_bytes_at(const int8_t *x, int32_t n)
+{
+    return n >= 64 ? _mm512_loadu_si512(x) : _mm512_maskz_loadu_epi8(ernn_first(n), x);
+}
+
+ERNN_ALWAYS void ernn_bytes_to(int8_t *y, __m512i bytes, int32_t n)
+{
+    if (n >= 64) {
+        _mm512_storeu_si512(y, bytes);
+    } else {
+        _mm512_mask_storeu_epi8(y, ernn_first(n), bytes);
+    }
+}
 
 /* How 16 sums become codes. */
 typedef struct {
@@ -62,9 +89,10 @@ ERNN_ALWAYS __m512i ernn_nearest(__m512 r)
 }
 
 /* Four vectors of integers as 64 int8: y_zero added, saturated, none below y_low. */
-ERNN_ALWAYS __m512i ernn_codes(__m512i a, __m512i b, __m512i c, __m512i d, __m512i y_zero,
-                               __m512i y_low)
+ERNN_ALWAYS __m512i ernn_codes(__m512i a, __m512i b, __m512i c, __m512i d, int32_t zero,
+                               int32_t low)
 {
+    const __m512i y_zero = _mm512_set1_epi16((int16_t)zero), y_low = _mm512_set1_epi8((int8_t)low);
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), y_zero);
     const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), y_zero);

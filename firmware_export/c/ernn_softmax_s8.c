@@ -1,6 +1,9 @@
 /* ernn_softmax_s8.c - SOFTMAX on int8, 1.0 being 256. */
 #include "ernn.h"
 #include "ernn_fixed.h"
+#include "ernn_target.h"
+
+#if !defined(ERNN_SOFTMAX_S8_ELSEWHERE)
 
 /* exp(difference), no bits before the point. */
 static int32_t exponential(const ernn_softmax_s8_t *p, int32_t difference)
@@ -39,3 +42,5 @@ void ernn_softmax_s8(const ernn_softmax_s8_t *p, const int8_t *x, int8_t *y, int
         one_row(p, x, y, width);
     }
 }
+
+#endif

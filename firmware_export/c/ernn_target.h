@@ -12,6 +12,9 @@
  *                b a standing for b * 256 + a
  *   ERNN_TILES   tiles of 16 rows by 4 columns, each row of a tile being one 32-bit word;
  *                all tiles of 16 rows, then the next 16 rows
+ *
+ * ERNN_X_PLUS is what the kernels add to x before they multiply, since some instructions want
+ * it unsigned; offsets have it taken off again.
  */
 #ifndef ERNN_TARGET_H
 #define ERNN_TARGET_H
@@ -54,6 +57,7 @@
     defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define ERNN_TARGET "vnni"
 #define ERNN_VNNI
+#define ERNN_X_PLUS 128
 #define ERNN_LANES 16 /* values of 32 bits that are worked on at once: ernn_lanes.h */
 #define ERNN_LAYOUT ERNN_TILES
 #elif defined(__AVX2__)
@@ -75,6 +79,10 @@
 #define ERNN_LAYOUT ERNN_ROWS
 #endif
 
+#if !defined(ERNN_X_PLUS)
+#define ERNN_X_PLUS 0
+#endif
+
 /* Kernels that these instructions do elsewhere than in the files of portable C. */
 #if ERNN_MVE || defined(ERNN_LANES) || ERNN_FC_BY_CMSIS_NN
 #define ERNN_FC_ELSEWHERE
@@ -83,9 +91,15 @@
 #define ERNN_ELEMENTWISE_ELSEWHERE
 #define ERNN_GATES_ELSEWHERE
 #endif
+#if defined(ERNN_VNNI)
+#define ERNN_SOFTMAX_S8_ELSEWHERE
+#endif
 
-/* Weights begin at such addresses, so that whole vectors of them can be loaded. */
-#if defined(__GNUC__)
+/* Weights begin at such addresses, so that whole vectors of them can be loaded: of a cache
+ * line, where vectors are so long. */
+#if defined(ERNN_VNNI)
+#define ERNN_ALIGNED __attribute__((aligned(64)))
+#elif defined(__GNUC__)
 #define ERNN_ALIGNED __attribute__((aligned(16)))
 #else
 #define ERNN_ALIGNED
