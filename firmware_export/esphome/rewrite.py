@@ -19,6 +19,7 @@ nobody has set.  CONV_2D has had scales per output all along, and makes the same
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -43,6 +44,9 @@ KEPT = ("ADD", "CONCATENATION", "DEPTHWISE_CONV_2D", "LOGISTIC", "MUL", "QUANTIZ
 
 MOST_VARIABLES = 20
 """States that the component has room for."""
+
+SURE = 8.0
+"""A lead in logits at which a sigmoid is 1 in 8 bits."""
 
 FEATURES = 40
 """Features of a frame, as the component has them."""
@@ -264,34 +268,34 @@ class _Rewriter:
         return one
 
     def _softmax(self, op: Op) -> int:
-        """In int16, whatever the logits are: differences of theirs need another bit."""
+        """The product over rivals of how likely the label is beside each one alone."""
         x = self.graph.tensors[op.inputs[0]]
-        logits, scale = self._get(op.inputs[0]), x.scales[0]
-        if x.dtype == "int8":
-            wide = self.out.tensor("logits_wide", x.shape, "int16", (scale,))
-            self.out.op("QUANTIZE", [logits], [wide])
-            logits = wide
-        logit = Tensor("logit", (1, 1), "int16", (scale,), (0,), 0, None)
-        mine = self._pick(logits, logit, self.label, "logit_of_label")
+        logits, logit = self._get(op.inputs[0]), replace(x, shape=(1, 1), data=None)
+        score = (1 / 256, -128) if x.dtype == "int8" else (1 / 32768, 0)
+        # Twice the scale holds every difference.  Of int8 that is too coarse, and 8 is as good
+        # as sure.
+        step = SURE / 128 if x.dtype == "int8" else 2 * x.scales[0]
+        mine = self._pick(logits, x, self.label, "logit_of_label")
         product = None
         for other in range(prod(x.shape)):
             if other == self.label:
                 continue
-            rival = self._pick(logits, logit, other, f"logit_{other}")
-            lead = self.out.tensor(f"lead_{other}", (1, 1), "int16", (2 * scale,))
-            self.out.op("ADD", [mine, self._negative(rival, Tensor(
-                f"logit_{other}", (1, 1), "int16", (scale,), (0,), 0, None))], [lead])
-            wins = self.out.tensor(f"beats_{other}", (1, 1), "int16", (1 / 32768,))
+            rival = self._pick(logits, x, other, f"logit_{other}")
+            lead = self.out.tensor(f"lead_{other}", (1, 1), x.dtype, (step,))
+            self.out.op("ADD", [mine, self._negative(rival, replace(logit, name=f"logit_{other}"))],
+                        [lead])
+            wins = self.out.tensor(f"beats_{other}", (1, 1), x.dtype, score[:1], score[1])
             self.out.op("LOGISTIC", [lead], [wins])
             if product is not None:
-                both = self.out.tensor(f"beats_all_to_{other}", (1, 1), "int16", (1 / 32768,))
+                both = self.out.tensor(f"beats_all_to_{other}", (1, 1), x.dtype, score[:1],
+                                       score[1])
                 self.out.op("MUL", [product, wins], [both])
                 wins = both
             product = wins
         if product is None:
             raise ModelError("the model has one label alone, which is always right; two or more "
                              "were needed, one of them for everything else. Train it so")
-        return self._as_int8(product, Tensor("", (1, 1), "int16", (1 / 32768,), (0,), 0, None))
+        return self._as_int8(product, replace(logit, scales=score[:1], zero_points=score[1:]))
 
     def _as_int8(self, index: int, tensor: Tensor) -> int:
         if tensor.dtype == "int8":
