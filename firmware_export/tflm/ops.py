@@ -1,5 +1,7 @@
 """The ops of a model as TensorFlow Lite Micro's resolver names them."""
 
+import re
+
 from edgernn.errors import ModelError
 from edgernn.graph import Graph, Op
 
@@ -35,6 +37,7 @@ def adders(graph: Graph) -> list[str]:
 def described(graph: Graph, op: Op) -> str:
     """An op and where it came from, for an error: names of tensors begin with their layer's."""
     made = graph.tensors[op.outputs[0]].name
-    layer, mark, _ = made.partition("_")
-    of = f" of the layer {layer!r}" if mark else ""
+    # A layer's name is its kind and its number: ln_gru0_z is of ln_gru0.
+    layer = re.match(r"[a-z]\w*?\d+(?=_)", made)
+    of = f" of the layer {layer[0]!r}" if layer else ""
     return f"the model has the op {op.name}, which makes {made!r}{of}"
