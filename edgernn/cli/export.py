@@ -11,14 +11,14 @@ import click
 if TYPE_CHECKING:
     from firmware_export.project import Source
 
-TARGETS = ("c", "tflm", "arduino", "esp-idf", "platformio", "zephyr")
+TARGETS = ("c", "tflm", "arduino", "esp-idf", "esphome", "platformio", "zephyr")
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", type=click.Choice(TARGETS), default="c", show_default=True,
-              help="What to write: c is C99 that depends on nothing; the others run in TensorFlow "
-                   "Lite Micro, tflm under CMake.")
+              help="What to write: c is C99 that depends on nothing; esphome a wake word for its "
+                   "micro_wake_word; the others run in TensorFlow Lite Micro, tflm under CMake.")
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="Folder to write; one that an export wrote is replaced.")
 @click.option("--name", default=None,
@@ -32,11 +32,21 @@ TARGETS = ("c", "tflm", "arduino", "esp-idf", "platformio", "zephyr")
 @click.option("--measure/--no-measure", default=True, show_default=True,
               help="For --target c: count instructions, bytes and stack on emulated chips whose "
                    "compilers and emulators are installed, for the project's README.md.")
+@click.option("--label", default=None,
+              help="For --target esphome: the wake word (default: the label that is listened for, "
+                   "if it is one alone).")
+@click.option("--author", default="", help="For --target esphome: who the manifest says made it "
+                                           "(default: edgernn).")
+@click.option("--website", default="",
+              help="For --target esphome: URL for the manifest (default: none).")
+@click.option("--languages", default="en", show_default=True, metavar="LANGUAGE,...",
+              help="For --target esphome: languages of the voices that it learned from.")
 @click.option("--force", is_flag=True,
               help="Write into a folder that holds other files, and over an export that was "
                    "changed since.")
 def command(model: Path, target: str, out: Path, name: str | None, arena: int | None, xxd: bool,
-            measure: bool, force: bool) -> None:
+            measure: bool, label: str | None, author: str, website: str, languages: str,
+            force: bool) -> None:
     """Turn MODEL into a project that compiles, and that proves itself.
 
     \b
@@ -51,6 +61,12 @@ def command(model: Path, target: str, out: Path, name: str | None, arena: int | 
     products: Sequence[str] = (*PRODUCTS, name)
     if target == "c":
         files = _c_project(source, name, again, measure)
+    elif target == "esphome":
+        from firmware_export.esphome import esphome_project
+
+        products = ()
+        files = esphome_project(source, name, again, label, author, website,
+                                languages.split(","), arena or 0)
     else:
         from firmware_export.tflm.project import PRODUCTS as TFLM_PRODUCTS
         from firmware_export.tflm.project import tflm_project

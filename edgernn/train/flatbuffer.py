@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 VERSIONS = {"FULLY_CONNECTED": 4, "ADD": 2, "SUB": 2, "MUL": 2, "LOGISTIC": 2, "TANH": 2,
             "SOFTMAX": 2, "QUANTIZE": 1, "CAST": 1, "RSQRT": 2, "GATHER": 2, "RESHAPE": 1,
             "BATCH_MATMUL": 4, "CONCATENATION": 2, "STRIDED_SLICE": 4, "DEPTHWISE_CONV_2D": 3,
-            "CALL_ONCE": 1, "VAR_HANDLE": 1, "READ_VARIABLE": 1, "ASSIGN_VARIABLE": 1}
+            "CONV_2D": 4, "CALL_ONCE": 1, "VAR_HANDLE": 1, "READ_VARIABLE": 1, "ASSIGN_VARIABLE": 1}
 OPTIONS = {"FULLY_CONNECTED": "FullyConnectedOptions", "ADD": "AddOptions", "SUB": "SubOptions",
            "MUL": "MulOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
            "CAST": "CastOptions", "GATHER": "GatherOptions", "RESHAPE": "ReshapeOptions",
            "BATCH_MATMUL": "BatchMatMulOptions", "CONCATENATION": "ConcatenationOptions",
            "STRIDED_SLICE": "StridedSliceOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-           "CALL_ONCE": "CallOnceOptions", "VAR_HANDLE": "VarHandleOptions",
-           "READ_VARIABLE": "ReadVariableOptions", "ASSIGN_VARIABLE": "AssignVariableOptions"}
-
+           "CONV_2D": "Conv2DOptions", "CALL_ONCE": "CallOnceOptions",
+           "VAR_HANDLE": "VarHandleOptions", "READ_VARIABLE": "ReadVariableOptions",
+           "ASSIGN_VARIABLE": "AssignVariableOptions"}
+FUSING = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Ops that may end in a RELU."""
 
 ALIGNMENT = 16
 """Bytes: the schema's force_align of a buffer.  Firmware reads an int64 bias in place."""
@@ -99,7 +101,7 @@ class GraphWriter:
         inputs, outputs : ints
             Tensor indices.
         **options
-            `activation` of a FULLY_CONNECTED or an ADD (NONE, RELU), `beta` of a SOFTMAX,
+            `activation` of one of `FUSING` (NONE, RELU), `beta` of a SOFTMAX,
             `adj_y` of a BATCH_MATMUL, `axis` of a CONCATENATION (1), `subgraph` of a CALL_ONCE,
             `variable` (a name) of a VAR_HANDLE.
         """
@@ -109,18 +111,17 @@ class GraphWriter:
         if name in OPTIONS:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, OPTIONS[name])
             operator.builtinOptions = chosen = getattr(schema, OPTIONS[name] + "T")()
-            if name in ("FULLY_CONNECTED", "ADD"):
+            if name in FUSING:
                 chosen.fusedActivationFunction = getattr(schema.ActivationFunctionType,
                                                          options.get("activation", "NONE"))
             if name == "SOFTMAX":
                 chosen.beta = options.get("beta", 1.0)
             elif name == "CONCATENATION":
                 chosen.axis = options.get("axis", 1)
-            elif name == "DEPTHWISE_CONV_2D":
-                chosen.padding = schema.Padding.VALID
-                chosen.strideW = chosen.strideH = chosen.depthMultiplier = 1
-                chosen.fusedActivationFunction = getattr(schema.ActivationFunctionType,
-                                                         options.get("activation", "NONE"))
+            elif name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+                chosen.padding, chosen.strideW, chosen.strideH = schema.Padding.VALID, 1, 1
+                if name == "DEPTHWISE_CONV_2D":
+                    chosen.depthMultiplier = 1
             elif name == "BATCH_MATMUL":
                 chosen.adjY = options.get("adj_y", False)
             elif name == "CAST":

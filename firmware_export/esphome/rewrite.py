@@ -7,19 +7,27 @@ with what is:
     tanh(x)     = 2 sigmoid(2 x) - 1            MUL, LOGISTIC, MUL, ADD
     a - b       = a + (-1) b                    MUL, ADD
     CAST        = QUANTIZE to the same scale
+    matmul      = CONV_2D of one pixel          where each output has a scale of its own
     softmax(l)k = product over j of sigmoid(l_k - l_j)      exact for two labels; for more it
                   is at most the softmax, and equal to it where one rival matters
 
 Types and scales stay as they were, int16 included: only tanh and softmax lose anything.
+
+FULLY_CONNECTED with a scale per output is refused by esp-tflite-micro 1.3.1, which ESPHome had
+until 2025; 1.3.3, which it has since, accepts it and has ESP-NN compute with one multiplier that
+nobody has set.  CONV_2D has had scales per output all along, and makes the same bytes.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from edgernn.errors import ModelError
+from edgernn.frontend.logmel import CODE_SCALE
+from edgernn.frontend.microfrontend import INT8_STEP
 from edgernn.graph import Graph, Op, Tensor
 from firmware_export.project import Source
 from firmware_export.tflm.ops import described
@@ -30,12 +38,22 @@ STOCK = frozenset({
     "PAD", "QUANTIZE", "READ_VARIABLE", "RESHAPE", "SPLIT_V", "STRIDED_SLICE", "VAR_HANDLE"})
 """What the component registers (esphome/components/micro_wake_word/streaming_model.cpp)."""
 
-KEPT = ("ADD", "CONCATENATION", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "MUL",
-        "QUANTIZE", "RESHAPE", "STRIDED_SLICE")
+KEPT = ("ADD", "CONCATENATION", "DEPTHWISE_CONV_2D", "LOGISTIC", "MUL", "QUANTIZE", "RESHAPE",
+        "STRIDED_SLICE")
 """Ops of ours that it registers."""
 
 MOST_VARIABLES = 20
 """States that the component has room for."""
+
+SURE = 8.0
+"""A lead in logits at which a sigmoid is 1 in 8 bits."""
+
+FEATURES = 40
+"""Features of a frame, as the component has them."""
+FEATURE_SCALE = 666 / 256 / 25.6
+FEATURE_ZERO = -128
+"""The component's int8, ``(256 f + 333) // 666 - 128`` of a feature f, in the unit of Python
+packages that run its models: f / 25.6."""
 
 
 def rewritten(source: Source, label: str, variables: bool = True) -> bytes:
@@ -75,6 +93,7 @@ class _Rewriter:
         self.label = source.spec.labels.index(label)
         self.out = GraphWriter("edgernn: a step with its state, for ESPHome")
         self._made: dict[int, int] = {}
+        self._named: dict[str, int] = {}
         self._index = {tensor.name: i for i, tensor in enumerate(self.graph.tensors)}
 
     def model(self) -> bytes:
@@ -101,11 +120,16 @@ class _Rewriter:
 
     def _entry(self, x: Tensor, index: int) -> int:
         """The frame as the component gives it: (1, stride, features), one frame a call."""
-        entry = self.out.tensor("features", (1, 1, x.shape[-1]), x.dtype, x.scales,
-                                x.zero_points[0])
-        self._made[index] = self._like(x)
-        self.out.op("RESHAPE", [entry, self._ints("features/shape", x.shape)],
-                    [self._made[index]])
+        # RESHAPE copies codes whatever their unit is: so the component's becomes the model's.
+        unit = CODE_SCALE * INT8_STEP
+        stock = (FEATURE_SCALE, FEATURE_ZERO) if self.variables else (unit, 0)
+        entry = self.out.tensor("features", (1, 1, x.shape[-1]), "int8", stock[:1], stock[1])
+        frame = self.out.tensor("frame", x.shape, "int8", (unit,))
+        self.out.op("RESHAPE", [entry, self._ints("features/shape", x.shape)], [frame])
+        self._made[index] = frame
+        if x.dtype != "int8":
+            self._made[index] = self._like(x)
+            self.out.op("QUANTIZE", [frame], [self._made[index]])
         return entry
 
     def _states(self, befores: Sequence[int]) -> list[int]:
@@ -142,7 +166,7 @@ class _Rewriter:
     def _op(self, op: Op) -> None:
         makers: dict[str, Callable[[Op], None]] = {
             **dict.fromkeys(KEPT, self._same), "TANH": self._tanh, "SUB": self._difference,
-            "CAST": self._cast}
+            "CAST": self._cast, "FULLY_CONNECTED": self._matmul}
         if op.name not in makers:
             raise ModelError(f"{described(self.graph, op)}; ESPHome's micro_wake_word registers no "
                              f"such operator, and it cannot be written with those it has. Train a "
@@ -156,6 +180,28 @@ class _Rewriter:
         self.out.op(op.name, [self._get(i) for i in op.inputs if i >= 0], [y],
                     **{key: value for key, value in op.options.items()
                        if key in ("activation", "axis")})
+
+    def _matmul(self, op: Op) -> None:
+        x, weights, y = (self.graph.tensors[i] for i in (*op.inputs[:2], *op.outputs))
+        # The emulator knows no CONV_2D; what it makes of a FULLY_CONNECTED are the same bytes.
+        if len(weights.scales) == 1 or not self.variables:
+            return self._same(op)
+        outputs, inputs = weights.shape
+        pixel = self._shaped(self._get(op.inputs[0]), x, (1, 1, 1, inputs), "pixel")
+        kernel = self._like(weights, shape=(outputs, 1, 1, inputs), axis=0)
+        found = self._like(y, f"{y.name}/of_pixel", shape=(1, 1, 1, outputs))
+        self.out.op("CONV_2D", [pixel, kernel, self._get(op.inputs[2])], [found],
+                    activation=op.options["activation"])
+        self._made[op.outputs[0]] = self._shaped(found, y, y.shape)
+
+    def _shaped(self, index: int, tensor: Tensor, shape: Sequence[int], suffix: str = "") -> int:
+        """The same numbers in another shape, made once of each tensor."""
+        name = f"{tensor.name}/{suffix}" if suffix else tensor.name
+        if name not in self._named:
+            self._named[name] = self._like(tensor, name, shape=shape)
+            self.out.op("RESHAPE", [index, self._ints(f"{name}/shape", shape)],
+                        [self._named[name]])
+        return self._named[name]
 
     def _cast(self, op: Op) -> None:
         """The same integers, wider: to the same scale nothing is rounded."""
@@ -222,34 +268,34 @@ class _Rewriter:
         return one
 
     def _softmax(self, op: Op) -> int:
-        """In int16, whatever the logits are: differences of theirs need another bit."""
+        """The product over rivals of how likely the label is beside each one alone."""
         x = self.graph.tensors[op.inputs[0]]
-        logits, scale = self._get(op.inputs[0]), x.scales[0]
-        if x.dtype == "int8":
-            wide = self.out.tensor("logits_wide", x.shape, "int16", (scale,))
-            self.out.op("QUANTIZE", [logits], [wide])
-            logits = wide
-        logit = Tensor("logit", (1, 1), "int16", (scale,), (0,), 0, None)
-        mine = self._pick(logits, logit, self.label, "logit_of_label")
+        logits, logit = self._get(op.inputs[0]), replace(x, shape=(1, 1), data=None)
+        score = (1 / 256, -128) if x.dtype == "int8" else (1 / 32768, 0)
+        # Twice the scale holds every difference.  Of int8 that is too coarse, and 8 is as good
+        # as sure.
+        step = SURE / 128 if x.dtype == "int8" else 2 * x.scales[0]
+        mine = self._pick(logits, x, self.label, "logit_of_label")
         product = None
         for other in range(prod(x.shape)):
             if other == self.label:
                 continue
-            rival = self._pick(logits, logit, other, f"logit_{other}")
-            lead = self.out.tensor(f"lead_{other}", (1, 1), "int16", (2 * scale,))
-            self.out.op("ADD", [mine, self._negative(rival, Tensor(
-                f"logit_{other}", (1, 1), "int16", (scale,), (0,), 0, None))], [lead])
-            wins = self.out.tensor(f"beats_{other}", (1, 1), "int16", (1 / 32768,))
+            rival = self._pick(logits, x, other, f"logit_{other}")
+            lead = self.out.tensor(f"lead_{other}", (1, 1), x.dtype, (step,))
+            self.out.op("ADD", [mine, self._negative(rival, replace(logit, name=f"logit_{other}"))],
+                        [lead])
+            wins = self.out.tensor(f"beats_{other}", (1, 1), x.dtype, score[:1], score[1])
             self.out.op("LOGISTIC", [lead], [wins])
             if product is not None:
-                both = self.out.tensor(f"beats_all_to_{other}", (1, 1), "int16", (1 / 32768,))
+                both = self.out.tensor(f"beats_all_to_{other}", (1, 1), x.dtype, score[:1],
+                                       score[1])
                 self.out.op("MUL", [product, wins], [both])
                 wins = both
             product = wins
         if product is None:
             raise ModelError("the model has one label alone, which is always right; two or more "
                              "were needed, one of them for everything else. Train it so")
-        return self._as_int8(product, Tensor("", (1, 1), "int16", (1 / 32768,), (0,), 0, None))
+        return self._as_int8(product, replace(logit, scales=score[:1], zero_points=score[1:]))
 
     def _as_int8(self, index: int, tensor: Tensor) -> int:
         if tensor.dtype == "int8":

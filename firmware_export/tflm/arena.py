@@ -57,6 +57,12 @@ def measure(flatbuffer: bytes, graph: Graph) -> Arena:
     BackendError
         If tflite-micro is not installed, or does not run the model.
     """
+    used, runtime = fewest(flatbuffer)
+    return Arena(used, margin(graph, used), runtime)
+
+
+def fewest(flatbuffer: bytes) -> tuple[int, str]:
+    """`Arena.used` and `Arena.runtime` of a model; errors as of `measure`."""
     try:
         version = importlib.metadata.version(PACKAGES["tflm"])
     except importlib.metadata.PackageNotFoundError as problem:
@@ -68,8 +74,7 @@ def measure(flatbuffer: bytes, graph: Graph) -> Arena:
     if done.returncode or not said:
         raise BackendError(f"tflite-micro does not run the model: {done.stderr.strip()[-300:]}. "
                            "Quantize it again: edgernn quantize")
-    used = _fewest(flatbuffer, int(said.group(1)))
-    return Arena(used, margin(graph, used), f"tflite-micro {version}")
+    return _fewest(flatbuffer, int(said.group(1))), f"tflite-micro {version}"
 
 
 def _fewest(flatbuffer: bytes, allocated: int) -> int:

@@ -37,6 +37,7 @@ def adders(graph: Graph) -> list[str]:
 def described(graph: Graph, op: Op) -> str:
     """An op and where it came from, for an error: tensors' names begin with their layer's."""
     made = graph.tensors[op.outputs[0]].name
-    layer = re.match(r"[a-z_]+\d+(?=_)", made)
-    of = f" of the layer {layer.group()!r}" if layer else ""
+    # A layer's name is its kind and its number: ln_gru0_z is of ln_gru0.
+    layer = re.match(r"[a-z]\w*?\d+(?=_)", made)
+    of = f" of the layer {layer[0]!r}" if layer else ""
     return f"the model has the op {op.name}, which makes {made!r}{of}"

@@ -19,7 +19,7 @@ from firmware_export.project import Source
 from firmware_export.tflm import TARGETS, arena, tflm_project
 from firmware_export.tflm.ops import ADDERS
 from firmware_export.tflm.project import state_fields
-from tests import models, networks
+from tests import models
 from tests.firmware import stepping
 
 ARENA = 100_000
