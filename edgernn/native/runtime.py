@@ -95,8 +95,9 @@ def _program(made: Plan, module: ModuleType) -> tuple[list[str], Any]:
 
 def _call(call: Call, places: "_Places", module: ModuleType) -> tuple[Any, ...]:
     """As the compiled module takes it: kernel, params, operands, counts, at once or not."""
-    params = {name: np.ascontiguousarray(value) if isinstance(value, np.ndarray) else int(value)
-              for name, value in call.params.items()}
+    params: dict[str, Any] = {
+        name: np.ascontiguousarray(value) if isinstance(value, np.ndarray) else int(value)
+        for name, value in call.params.items()}
     if call.kernel.startswith("fc_s8"):
         weights = call.params["weights"]
         params["weights"] = LAYOUTS[module.LAYOUT](weights)
