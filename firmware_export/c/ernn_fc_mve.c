@@ -11,11 +11,12 @@
 static inline int32x4_t four_rows(const int8_t *w, int32_t n, const int8_t *x)
 {
     const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
+    register int32_t count __asm__("lr") = n;
     register int32_t s0 __asm__("r4") = 0;
     register int32_t s1 __asm__("r6") = 0;
     register int32_t s2 __asm__("r8") = 0;
     register int32_t s3 __asm__("r10") = 0;
-    __asm__("dlstp.8 lr, %[n]\n"
+    __asm__("dlstp.8 lr, lr\n"
             "1:\n"
             "vldrb.8 q0, [%[x]], #16\n"
             "vldrb.8 q1, [%[w]], #16\n"
@@ -27,10 +28,10 @@ static inline int32x4_t four_rows(const int8_t *w, int32_t n, const int8_t *x)
             "vmladava.s8 %[s2], q1, q0\n"
             "vmladava.s8 %[s3], q2, q0\n"
             "letp lr, 1b\n"
-            : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x),
-              [w] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
-            : [n] "r"(n)
-            : "lr", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
+            : "+r"(count), [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3),
+              [x] "+r"(x), [w] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
+            :
+            : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
               "memory");
     {
         const int32x4_t sums = {s0, s1, s2, s3};

@@ -9,17 +9,18 @@
 /* Each of these adds the sums of four rows of weights, `stride` apart, times n values of x. */
 #if ERNN_MVE
 
-/* Eight products an instruction; the loop masks what is beyond n.  Its counter is lr, and sums
- * are in even registers. */
+/* Eight products an instruction; the loop masks what is beyond n.  Its counter is lr, sums are
+ * in even registers, and addresses from which loads widen in those below r8. */
 static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, int32_t n,
                              int64_t sums[4])
 {
     const int8_t *w1 = w + stride, *w2 = w1 + stride, *w3 = w2 + stride;
+    register int32_t count __asm__("lr") = n;
     register int32_t s0 __asm__("r4") = 0;
     register int32_t s1 __asm__("r6") = 0;
     register int32_t s2 __asm__("r8") = 0;
     register int32_t s3 __asm__("r10") = 0;
-    __asm__("dlstp.16 lr, %[n]\n"
+    __asm__("dlstp.16 lr, lr\n"
             "1:\n"
             "vldrh.16 q0, [%[x]], #16\n"
             "vldrb.s16 q1, [%[w]], #8\n"
@@ -31,10 +32,10 @@ static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, 
             "vmladava.s16 %[s2], q1, q0\n"
             "vmladava.s16 %[s3], q2, q0\n"
             "letp lr, 1b\n"
-            : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x),
-              [w] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
-            : [n] "r"(n)
-            : "lr", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
+            : "+r"(count), [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3),
+              [x] "+r"(x), [w] "+l"(w), [w1] "+l"(w1), [w2] "+l"(w2), [w3] "+l"(w3)
+            :
+            : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
               "memory");
     sums[0] += s0;
     sums[1] += s1;
@@ -42,7 +43,7 @@ static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, 
     sums[3] += s3;
 }
 
-#elif ERNN_DSP
+#elif ERNN_DSP && defined(__OPTIMIZE__) /* or a frame pointer takes a register that it needs */
 
 /* Two products an instruction, of (x0, x2) and (x1, x3) of every four: that is how SXTB16 widens
  * four weights. */
