@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgernn.errors import BackendError
 from edgernn.spec import LogMelSpec
 from firmware_export import chips
 from firmware_export.chips.emulate import missing
@@ -45,7 +46,7 @@ static int16_t samples[@NAME@_HOP], codes[@NAME@_FEATURES];
 
 int chip_main(void)
 {
-    int step, i;
+    int step, i, refused = 0;
     uint32_t found[3];
     (void)i;
 #if @audio@
@@ -72,7 +73,7 @@ int chip_main(void)
             features[i] = (@name@_feature)(@feature@);
         }
         chip_begin();
-        (void)@name@_step(&state, features, scores);
+        refused |= @name@_step(&state, features, scores);
         chip_end();
 #endif
     }
@@ -89,7 +90,7 @@ int chip_main(void)
 #endif
     chip_write(found, sizeof found);
     (void)any();
-    return 0;
+    return refused != 0;
 }
 """
 
@@ -185,7 +186,10 @@ def program(source: Source, name: str, header: str, step: bool = False,
 
 def cost(chip: chips.Chip, elf: Path, counted: bool) -> Cost:
     """Of the whole of such a program; `counted` are instructions if it does anything."""
-    output = chips.run(chip, elf).output
+    done = chips.run(chip, elf)
+    if done.code:
+        raise BackendError(f"the step of {elf.name} on a {chip.name} failed: {done.printed[:500]}")
+    output = done.output
     stack, state, frontend = (int.from_bytes(output[i:i + 4], "little") for i in (0, 4, 8))
     counts = chips.instructions(chip, elf) if counted else [0]
     # The first hop of a stream completes no window.
