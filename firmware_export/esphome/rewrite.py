@@ -121,10 +121,10 @@ class _Rewriter:
     def _entry(self, x: Tensor, index: int) -> int:
         """The frame as the component gives it: (1, stride, features), one frame a call."""
         # RESHAPE copies codes whatever their unit is: so the component's becomes the model's.
-        unit = CODE_SCALE * INT8_STEP
-        stock = (FEATURE_SCALE, FEATURE_ZERO) if self.variables else (unit, 0)
-        entry = self.out.tensor("features", (1, 1, x.shape[-1]), "int8", stock[:1], stock[1])
-        frame = self.out.tensor("frame", x.shape, "int8", (unit,))
+        unit = x.scales if x.dtype == "int8" else (CODE_SCALE * INT8_STEP,)
+        scales, zero = ((FEATURE_SCALE,), FEATURE_ZERO) if self.variables else (unit, 0)
+        entry = self.out.tensor("features", (1, 1, x.shape[-1]), "int8", scales, zero)
+        frame = self.out.tensor("frame", x.shape, "int8", unit)
         self.out.op("RESHAPE", [entry, self._ints("features/shape", x.shape)], [frame])
         self._made[index] = frame
         if x.dtype != "int8":
