@@ -10,6 +10,8 @@ import pytest
 from edgernn.train.profile import PROFILES
 from tests.firmware import stepping
 
+pytestmark = pytest.mark.slow
+
 KERNELS = Path(__file__).resolve().parent.parent.parent / "firmware_export" / "c"
 SANITIZED = ("-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vbmi", "-mavx512vnni")
