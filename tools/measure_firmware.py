@@ -71,7 +71,7 @@ def _costs(source: Source, options: argparse.Namespace,
         yield "ours", found.chip, found.step
     for found in figures.figures(source, "kws", project, ("-O2", "-DERNN_PORTABLE"), ON_ARM[1:]):
         yield "ours, C alone", found.chip, found.step
-    if options.cmsis_nn:
+    if options.cmsis_nn and any(call.kernel.startswith("fc_s8") for call in source.plan.calls):
         sources = {f"ernn/{Path(name).name}": (options.cmsis_nn / "Source" / name).read_text()
                    for name in CMSIS_NN}
         # Their loads are calls of memcpy, unless the compiler knows what that is.

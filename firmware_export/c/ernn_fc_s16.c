@@ -6,13 +6,13 @@
 #define MOST 256   /* columns at a time: their sums fit in 32 bits */
 #define AT_ONCE 16 /* outputs at a time */
 
-/* Each of these adds the sums of four rows of weights, `stride` apart, times n values of x. */
+/* Each of these makes the sums of four rows of weights, `stride` apart, times n values of x. */
 #if ERNN_MVE
 
 /* Eight products an instruction; the loop masks what is beyond n.  Its counter is lr, sums are
  * in even registers, and addresses from which loads widen in those below r8. */
 static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, int32_t n,
-                             int64_t sums[4])
+                             int32_t sums[4])
 {
     const int8_t *w1 = w + stride, *w2 = w1 + stride, *w3 = w2 + stride;
     register int32_t count __asm__("lr") = n;
@@ -37,10 +37,10 @@ static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, 
             :
             : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
               "memory");
-    sums[0] += s0;
-    sums[1] += s1;
-    sums[2] += s2;
-    sums[3] += s3;
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
 }
 
 #elif ERNN_DSP && defined(__OPTIMIZE__) /* or a frame pointer takes a register that it needs */
@@ -48,7 +48,7 @@ static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, 
 /* Two products an instruction, of (x0, x2) and (x1, x3) of every four: that is how SXTB16 widens
  * four weights. */
 static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, int32_t n,
-                             int64_t sums[4])
+                             int32_t sums[4])
 {
     const int8_t *w2 = w + 2 * stride;
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, x01, x02, x13, even;
@@ -80,16 +80,16 @@ static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, 
         s2 += *w2 * value;
         s3 += w2[stride] * value;
     }
-    sums[0] += s0;
-    sums[1] += s1;
-    sums[2] += s2;
-    sums[3] += s3;
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
 }
 
 #else
 
 static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, int32_t n,
-                             int64_t sums[4])
+                             int32_t sums[4])
 {
     const int8_t *w1 = w + stride, *w2 = w1 + stride, *w3 = w2 + stride;
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
@@ -100,10 +100,10 @@ static inline void four_rows(const int8_t *w, int32_t stride, const int16_t *x, 
         s2 += *w2++ * value;
         s3 += *w3++ * value;
     }
-    sums[0] += s0;
-    sums[1] += s1;
-    sums[2] += s2;
-    sums[3] += s3;
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
 }
 
 #endif
@@ -117,31 +117,37 @@ static int32_t one_row(const int8_t *w, const int16_t *x, int32_t n)
     return sum;
 }
 
+/* Sums of `count` rows of weights, `stride` apart, times n values of x. */
+static void sums_of(const int8_t *w, int32_t stride, const int16_t *x, int32_t n, int32_t count,
+                    int32_t *sums)
+{
+    for (; count >= 4; count -= 4, w += 4 * stride, sums += 4) {
+        four_rows(w, stride, x, n, sums);
+    }
+    for (; count > 0; count--, w += stride) {
+        *sums++ = one_row(w, x, n);
+    }
+}
+
 /* Codes of the outputs from `first` on, of one row of x. */
 static void outputs(const ernn_fc_s16_t *p, int32_t first, int32_t count, const int16_t *x,
                     int16_t *y)
 {
-    const int16_t *multiplier = &p->multiplier[first];
-    const int8_t *shift = &p->shift[first];
-    const int32_t inputs = p->inputs, y_zero = p->y_zero, y_low = p->y_low;
-    int64_t sums[AT_ONCE];
-    int32_t column, i;
-    for (i = 0; i < count; i++) {
-        sums[i] = p->offset[first + i];
-    }
-    for (column = 0; column < inputs; column += MOST) {
-        const int32_t n = inputs - column < MOST ? inputs - column : MOST;
-        const int8_t *w = &p->weights[first * inputs + column];
-        for (i = 0; i + 4 <= count; i += 4, w += 4 * inputs) {
-            four_rows(w, inputs, &x[column], n, &sums[i]);
+    const int8_t *w = &p->weights[first * p->inputs];
+    const int64_t *from = &p->offset[first];
+    int64_t totals[AT_ONCE];
+    int32_t sums[AT_ONCE], left, i;
+    for (left = p->inputs; left > 0; left -= MOST, w += MOST, x += MOST) {
+        sums_of(w, p->inputs, x, left < MOST ? left : MOST, count, sums);
+        for (i = 0; i < count; i++) {
+            totals[i] = from[i] + sums[i];
         }
-        for (; i < count; i++, w += inputs) {
-            sums[i] += one_row(w, &x[column], n);
-        }
+        from = totals;
     }
     for (i = 0; i < count; i++) {
-        *y++ = (int16_t)ernn_clamp(ernn_times_wide(sums[i], *multiplier++, *shift++) + y_zero,
-                                   y_low, 32767);
+        y[i] = (int16_t)ernn_clamp(ernn_times_wide(totals[i], p->multiplier[first + i],
+                                                   p->shift[first + i]) + p->y_zero,
+                                   p->y_low, 32767);
     }
 }
 
