@@ -18,7 +18,11 @@ APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
 
 # What a device does, tested where nothing else is installed.
 ON_THE_DEVICE := tests/test_step.py tests/test_runtimes.py tests/test_imports.py tests/test_stream.py \
-                 tests/test_detect.py tests/test_quant.py tests/frontend
+                 tests/test_detect.py tests/test_quant.py tests/test_batch.py tests/test_native.py \
+                 tests/frontend
+
+# What the compiled part of edgernn, backend c, is made of: installing compiles it.
+NATIVE := setup.py $(wildcard edgernn/native/*.[ch] firmware_export/c/*.[ch])
 
 # Debian splits venv off its Python; say so rather than fail with a traceback.
 define make_venv
@@ -50,7 +54,7 @@ lint: $(VENV)/.all
 	$(BIN)/mypy
 
 # The device side alone: no TensorFlow.
-$(VENV)/.device: pyproject.toml
+$(VENV)/.device: pyproject.toml $(NATIVE)
 	$(call make_venv,$(VENV))
 	$(BIN)/pip install --quiet --editable '.[device,audio]'
 	touch $@
@@ -61,7 +65,7 @@ $(VENV)/.all: $(VENV)/.device
 
 # tflite-runtime was built against numpy 1 for Python up to 3.11: a room of its own,
 # which is also the test that the device side needs no TensorFlow.
-$(OLD)/.done: pyproject.toml
+$(OLD)/.done: pyproject.toml $(NATIVE)
 	$(call make_venv,$(OLD))
 	$(OLD)/bin/pip install --quiet 'tflite-runtime==2.14.0' 'numpy<2' 'pytest>=8,<10' 'hypothesis>=6.100,<7' --editable .
 	touch $@
