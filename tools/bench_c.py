@@ -1,13 +1,18 @@
-"""Measure backend `c` on this machine, in nanoseconds a step, beside LiteRT in the same run.
+"""Measure a step of the C kernels on this machine, beside LiteRT and RNNoise.
 
-    python tools/bench_c.py [--profiles int8 int8x16]
+    python tools/bench_c.py [--rounds 15] [--rnnoise FOLDER]
 
-The model is a GRU of 64 on 40 features, of random weights.  Medians of several rounds, in
-which all take turns; other programs running at the same time spoil them.
+A GRU of 64 units over 40 features, then a Dense of 4 and a softmax, all int8, random weights.
+One stream as exported C, compiled here with -O3 -march=native; one stream and 64 at once
+through Python, by the backend `c`; and LiteRT's own set, invoke and get of the same model.
+FOLDER is a checkout of github.com/xiph/rnnoise: its int8 GRU of that size, which has no Dense
+and no softmax, is compiled with the same flags.
+
+All take turns, round by round, so that a clock that drifts does the same to all of them;
+figures are medians.  Needs gcc and the extra `train`.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,118 +24,207 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from edgernn import cost, interpreter
 from edgernn.batch import BatchStep
-from edgernn.native.kernels import best
 from edgernn.step import StepModel
 from firmware_export.project import Source, c_project
 
-ROUNDS = 7
-STEPS = 20_000
-STREAMS = 64
+UNITS, FEATURES, STREAMS, STEPS = 64, 40, 64, 6400
+FLAGS = ("-O3", "-march=native", "-D_POSIX_C_SOURCE=200809L")
 
-PROGRAM = """
-#define _POSIX_C_SOURCE 199309L
+CLOCK = """
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
-#include "kws_model.h"
-static kws_state state;
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
+}
+"""
+
+OURS = CLOCK + """
+#include "bench_model.h"
 int main(void)
 {
-    static kws_feature features[64][KWS_FEATURES];
-    kws_score scores[KWS_LABELS];
-    struct timespec begin, end;
-    int i, j, sum = 0;
+    static bench_state state;
+    static bench_feature frames[64][BENCH_FEATURES];
+    bench_score scores[BENCH_LABELS];
+    double begin;
+    int i, k;
     for (i = 0; i < 64; i++) {
-        for (j = 0; j < KWS_FEATURES; j++) {
-            features[i][j] = (kws_feature)((i * 31 + j * 17) % 200 - 100);
+        for (k = 0; k < BENCH_FEATURES; k++) {
+            frames[i][k] = (bench_feature)(rand() % 256 - 128);
         }
     }
-    kws_reset(&state);
-    clock_gettime(CLOCK_MONOTONIC, &begin);
-    for (i = 0; i < STEPS; i++) {
-        (void)kws_step(&state, features[i % 64], scores);
-        sum += scores[0];
+    if (bench_selfcheck(&state) != 0) {
+        return 1;
     }
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("%.1f %d\\n", ((double)(end.tv_sec - begin.tv_sec) * 1e9 +
-                         (double)(end.tv_nsec - begin.tv_nsec)) / STEPS, sum);
+    bench_reset(&state);
+    begin = now();
+    for (i = 0; i < STEPS; i++) {
+        (void)bench_step(&state, frames[i % 64], scores);
+    }
+    printf("%.1f\\n", (now() - begin) / STEPS);
+    return 0;
+}
+"""
+
+RNNOISE = CLOCK + """
+#include "nnet.h"
+static opus_int8 kernel[3 * UNITS * FEATURES], recurrent[3 * UNITS * UNITS];
+static float bias[3 * UNITS], scale[3 * UNITS], state[UNITS], frames[64][FEATURES];
+int main(void)
+{
+    LinearLayer x = {bias, bias, kernel, 0, 0, 0, scale, FEATURES, 3 * UNITS};
+    LinearLayer h = {bias, bias, recurrent, 0, 0, 0, scale, UNITS, 3 * UNITS};
+    double begin;
+    int i;
+    for (i = 0; i < (int)sizeof kernel; i++) {
+        kernel[i] = (opus_int8)(rand() % 255 - 127);
+    }
+    for (i = 0; i < (int)sizeof recurrent; i++) {
+        recurrent[i] = (opus_int8)(rand() % 255 - 127);
+    }
+    for (i = 0; i < 3 * UNITS; i++) {
+        scale[i] = 1e-5f;
+    }
+    for (i = 0; i < 64 * FEATURES; i++) {
+        frames[0][i] = (float)(rand() % 2001 - 1000) / 1000;
+    }
+    begin = now();
+    for (i = 0; i < STEPS; i++) {
+        compute_generic_gru(&x, &h, state, frames[i % 64], 0);
+    }
+    printf("%.1f\\n", (now() - begin) / STEPS);
     return 0;
 }
 """
 
 
 def main() -> None:
-    """Print a row for every way to make a step."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profiles", nargs="+", default=["int8", "int8x16"])
-    print(f"kernels: {best().TARGET}\n")
-    print("| profile | what | ns a step | LiteRT / this |")
-    print("|---|---|---|---|")
-    with tempfile.TemporaryDirectory(prefix="edgernn-") as folder:
-        for profile in parser.parse_args().profiles:
-            _rows(profile, Path(folder) / profile)
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15, help="turns (default: %(default)s)")
+    parser.add_argument("--rnnoise", type=Path, metavar="FOLDER", help="checkout of xiph/rnnoise")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        timed = measurements(Path(folder), chosen.rnnoise)
+        found: dict[str, list[float]] = {what: [] for what in timed}
+        for turn in range(-1, chosen.rounds):
+            for what, measure in timed.items():
+                nanoseconds = measure()
+                if turn >= 0:  # the first turn warms caches up
+                    found[what].append(nanoseconds)
+    medians = {what: float(np.median(each)) for what, each in found.items()}
+    unit = medians[next(iter(medians))]
+    print(f"{cost.machine()}\n")
+    print("| GRU 64, input 40, int8 | ns a step | to the first |\n|---|---|---|")
+    for what, median in medians.items():
+        print(f"| {what} | {median:,.0f} | {median / unit:.2f} |")
 
 
-def _rows(profile: str, folder: Path) -> None:
+def measurements(folder: Path, rnnoise: Path | None) -> dict[str, Callable[[], float]]:
+    """What is measured, by its name: functions that give nanoseconds a step."""
     from edgernn.train.architecture import Layer
     from tests.models import write_model
 
-    folder.mkdir()
-    model = write_model(folder / "kws.tflite", Layer("gru", 64), features=40, profile=profile)
-    ways = {"LiteRT, StepModel.step": _python(model, "litert"),
-            "c, StepModel.step": _python(model, "c"),
-            f"c, BatchStep of {STREAMS}, each": _batch(model),
-            "c, the exported project": _exported(model, folder)}
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            found[name].append(way())
-    slow = statistics.median(found["LiteRT, StepModel.step"])
-    for name, values in found.items():
-        middle = statistics.median(values)
-        print(f"| {profile} | {name} | {middle:,.0f} | {slow / middle:.1f} |", flush=True)
+    path = write_model(folder / "bench.tflite", Layer("gru", UNITS), features=FEATURES,
+                       profile="int8")
+    model = StepModel.open(path, "c")
+    kernels = interpreter.available()["c"].split("(")[1].rstrip(")")
+    found = {f"exported C, one stream ({kernels})": program(ours(folder, path)),
+             f"backend c, {STREAMS} streams at once from Python, codes": batch(model, False),
+             f"backend c, {STREAMS} streams at once from Python, float features":
+                 batch(model, True),
+             "backend c, step() from Python, float features": steps(model)}
+    if "litert" in interpreter.available():
+        runtime = StepModel.open(path, "litert")
+        found["LiteRT, its own set, invoke and get from Python"] = calls(runtime)
+        found["LiteRT, step() from Python, float features"] = steps(runtime)
+    if rnnoise:
+        found["RNNoise's int8 GRU in C, without Dense and softmax"] = program(
+            theirs(folder, rnnoise / "src"))
+    return found
 
 
-def _python(path: Path, backend: str) -> Callable[[], float]:
-    model = StepModel.open(path, backend)
-    frames = list(np.random.default_rng(0).normal(0, 1, (64, 40)).astype(np.float32))
-
-    def run() -> float:
-        step, begin = model.step, time.perf_counter()
-        for i in range(STEPS):
-            step(frames[i % 64])
-        return 1e9 * (time.perf_counter() - begin) / STEPS
-
-    return run
-
-
-def _batch(path: Path) -> Callable[[], float]:
-    batch = BatchStep.open(path, STREAMS)
-    frames = np.random.default_rng(0).normal(0, 1, (STREAMS, 40)).astype(np.float32)
-
-    def run() -> float:
-        calls, begin = STEPS // STREAMS * 8, time.perf_counter()
-        for _ in range(calls):
-            batch.step(frames)
-        return 1e9 * (time.perf_counter() - begin) / (calls * STREAMS)
-
-    return run
-
-
-def _exported(path: Path, folder: Path) -> Callable[[], float]:
-    files = c_project(Source.read(path), "kws", ["tools/bench_c.py"])
-    files |= {"bench.c": PROGRAM}
+def ours(folder: Path, model: Path) -> Path:
+    """The exported project, with a clock around its step."""
+    files = c_project(Source.read(model), "bench", ["tools/bench_c.py"])
     for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text if isinstance(text, str) else text.decode())
-    sources = [folder / name for name in files if name.endswith(".c") and name != "main.c"]
-    program = folder / "bench"
-    subprocess.run(["cc", "-O3", "-march=native", "-mprefer-vector-width=512", "-flto",
-                    f"-DSTEPS={10 * STEPS}", f"-I{folder}", f"-I{folder / 'ernn'}", "-o",
-                    str(program), *map(str, sources)], check=True)
-    return lambda: float(subprocess.run([str(program)], capture_output=True, text=True,
-                                        check=True).stdout.split()[0])
+    sources = [str(folder / name) for name in files if name.endswith(".c") and name != "main.c"]
+    return compiled(folder / "ours", OURS, [f"-I{folder}", f"-I{folder / 'ernn'}", *sources])
+
+
+def theirs(folder: Path, src: Path) -> Path:
+    """RNNoise's GRU, with the same clock around it."""
+    sizes = [f"-DUNITS={UNITS}", f"-DFEATURES={FEATURES}"]
+    sources = [str(src / name) for name in ("nnet.c", "nnet_default.c")]
+    return compiled(folder / "theirs", RNNOISE, [*sizes, f"-I{src}", f"-I{src.parent / 'include'}",
+                                                 *sources, "-lm"])
+
+
+def compiled(program: Path, text: str, arguments: list[str]) -> Path:
+    """A program of that C text."""
+    source = program.with_suffix(".c")
+    source.write_text(text)
+    subprocess.run(["gcc", *FLAGS, f"-DSTEPS={STEPS}", "-o", str(program), str(source), *arguments],
+                   check=True)
+    return program
+
+
+def program(path: Path) -> Callable[[], float]:
+    """The nanoseconds that a program prints."""
+    return lambda: float(subprocess.run([str(path)], capture_output=True, check=True,
+                                        text=True).stdout)
+
+
+def steps(model: StepModel) -> Callable[[], float]:
+    """`step` with float features."""
+    rows, step = list(cost.frames(model)), model.step
+
+    def measure() -> float:
+        begin = time.perf_counter()
+        for _ in range(20):
+            for row in rows:
+                step(row)
+        return 1e9 * (time.perf_counter() - begin) / 20 / len(rows)
+    return measure
+
+
+def calls(model: StepModel) -> Callable[[], float]:
+    """The interpreter alone, with codes."""
+    inputs = [np.zeros(model.graph.tensors[i].shape, model.graph.tensors[i].dtype)
+              for i in model.graph.inputs]
+    invoke = model.runtime.invoke
+
+    def measure() -> float:
+        begin = time.perf_counter()
+        for _ in range(1280):
+            invoke(inputs)
+        return 1e9 * (time.perf_counter() - begin) / 1280
+    return measure
+
+
+def batch(model: StepModel, reals: bool) -> Callable[[], float]:
+    """Many streams by one call, a step of one of them."""
+    together = BatchStep(model, STREAMS)
+    rng = np.random.default_rng(0)
+    frames = rng.normal(0, 1, (64, STREAMS, model.width)).astype(np.float32)
+    turns = list(frames if reals else
+                 model.encode(frames.reshape(-1, model.width)).reshape(frames.shape))
+
+    def measure() -> float:
+        begin = time.perf_counter()
+        for _ in range(3):
+            for each in turns:
+                together.step(each)
+        return 1e9 * (time.perf_counter() - begin) / 3 / len(turns) / STREAMS
+    return measure
 
 
 if __name__ == "__main__":
