@@ -27,7 +27,8 @@ typedef @feature_t@ @name@_feature; /* @feature_what@ */
 typedef @score_t@ @name@_score;
 
 /* The memory of TensorFlow Lite Micro: @arena_note@
- * @name@_arena_used() says what your kernels really take; define another for the whole build. */
+ * Laying it out borrows some of it for a moment, so @name@_arena_used() after a reset is less
+ * than is needed.  Define another for the whole build; if it is too small, the reset says so. */
 #ifndef @NAME@_ARENA_BYTES
 #define @NAME@_ARENA_BYTES @arena_bytes@
 #endif
@@ -68,7 +69,7 @@ void @name@_hold(const @name@_state *state, @name@_score scores[@NAME@_LABELS]);
  * step that differs, from 1.  `state->differs` then names what differed: scores, or a state. */
 int @name@_selfcheck(@name@_state *state);
 
-/* Bytes of the arena in use; 0 if the reset failed. */
+/* Bytes of the arena in use between steps; 0 if the reset failed. */
 size_t @name@_arena_used(const @name@_state *state);
 @more@
 #ifdef __cplusplus
