@@ -47,7 +47,7 @@ test: apt $(VENV)/.all $(OLD)/.done
 	$(OLD)/bin/python -m pytest $(ON_THE_DEVICE)
 
 check: lint $(VENV)/.all
-	$(BIN)/python -m pytest -m "not slow" -x
+	$(BIN)/python -m pytest -m "not slow" -x -n 2
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check edgernn firmware_export tests tools setup.py

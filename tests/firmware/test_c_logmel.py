@@ -286,6 +286,7 @@ specs = st.builds(LogMelSpec, sample_rate_hz=rates, window_ms=st.integers(1, 512
 @given(spec=specs, seed=st.integers(0, 99), kind=st.sampled_from(KINDS))
 @example(spec=LogMelSpec(window_ms=256, hop_ms=100, mels=128, low_hz=0, high_hz=8000), seed=0,
          kind="noise")
+@pytest.mark.slow
 def test_every_bit_of_every_spec_is_numpys(any_spec, spec, seed, kind):
     fitted = dataclasses.replace(spec, hop_ms=min(spec.hop_ms, spec.window_ms),
                                  high_hz=min(spec.high_hz, spec.sample_rate_hz // 2))
@@ -352,6 +353,7 @@ def test_codes_are_shifted_to_a_models_input_as_python_does(tmp_path):
                                           shift_codes(codes, zero, shift, y_zero, dtype))
 
 
+@pytest.mark.slow
 def test_half_a_window_gives_every_window_back():
     for length in range(32, 4097):
         half, greater = half_window(hann(length))

@@ -21,9 +21,8 @@ def run(program, of):
 
 
 @needs_gcc
-@pytest.mark.parametrize("profile", [
-    "int8x16", *(pytest.param(name, marks=pytest.mark.slow) for name in PROFILES
-                 if name != "int8x16")])
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", PROFILES)
 def test_every_byte_of_two_thousand_steps_is_the_emulators(tmp_path, profile):
     """Of every cell; plain C, and nothing undefined happens."""
     of = stepping.sources(tmp_path, profile)

@@ -56,6 +56,7 @@ def test_a_project_builds_with_make_and_proves_itself(tmp_path):
         0, "selfcheck passed\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("cmake"), reason="needs cmake: apt install cmake")
 def test_a_project_builds_with_cmake_and_proves_itself(tmp_path):
     folder = exported(tmp_path, models.write_model(tmp_path / "m.tflite"))
@@ -78,6 +79,7 @@ def test_the_selfcheck_finds_a_flipped_bit_of_a_weight(tmp_path):
     assert (done.returncode, done.stdout) == (1, "selfcheck: the weights are damaged\n")
 
 
+@pytest.mark.slow
 def test_the_selfcheck_finds_a_state_that_is_not_carried(tmp_path):
     folder = exported(tmp_path, models.write_model(tmp_path / "m.tflite"))
     changed(folder / "kws_model.c", r"\n    \(void\)memcpy\(scores, state->scores",
@@ -87,6 +89,7 @@ def test_the_selfcheck_finds_a_state_that_is_not_carried(tmp_path):
     assert "selfcheck: step 2 differs" in said
 
 
+@pytest.mark.slow
 def test_the_selfcheck_finds_a_state_that_is_wrong_only_at_the_end(tmp_path):
     folder = exported(tmp_path, models.write_model(tmp_path / "m.tflite"))
     changed(folder / "kws_model.c", r"\n    \(void\)memcpy\(scores, state->scores",
@@ -96,6 +99,7 @@ def test_the_selfcheck_finds_a_state_that_is_wrong_only_at_the_end(tmp_path):
     assert re.search(r"selfcheck: step \d differs", said)
 
 
+@pytest.mark.slow
 def test_no_label_breaks_the_c_and_each_is_printed_as_it_is(tmp_path):
     model = tmp_path / "m.tflite"
     parts = bundle.parse(models.model_bytes(labels=len(WILD), features=2))
@@ -137,6 +141,7 @@ def test_a_foreign_file_is_left_alone_unless_forced(tmp_path):
     assert (out / "kws_model.h").exists()
 
 
+@pytest.mark.slow
 def test_an_export_replaces_an_export_and_what_was_built_in_it(tmp_path):
     model = models.write_model(tmp_path / "kws.tflite")
     out = exported(tmp_path, model)
@@ -189,6 +194,7 @@ def test_a_layout_keeps_every_weight_and_adds_only_zeros(order):
     assert laid.size % 4 == 0 or order == "ERNN_ROWS"
 
 
+@pytest.mark.slow
 def test_simulate_says_what_stream_says_of_a_recording(tmp_path):
     out, demo = tmp_path / "firmware", BUNDLED.with_name("demo.wav")
     assert edgernn("export", BUNDLED, "--out", out, "--no-measure").returncode == 0
@@ -198,6 +204,7 @@ def test_simulate_says_what_stream_says_of_a_recording(tmp_path):
     assert simulated.stdout.count('"label": ') == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [
     "0.5,0.2,0.1\n1,2,-3\n-2,1,5\n",
     "a,b,c\n0.5,0.2,0.1\n\n1,nonsense\n1,2,-3\n-2,1,1e31\n-2,1,5\n1,1,nan\n",
@@ -213,6 +220,7 @@ def test_simulate_says_what_stream_says_of_sensor_rows(tmp_path, rows):
     assert simulated.stdout
 
 
+@pytest.mark.slow
 def test_simulate_says_the_numbers_that_stream_says(tmp_path):
     model = models.numbers(tmp_path)
     (tmp_path / "rows.csv").write_text("0.5,0.2,0.1\n1,2,-3\n-2,1,5\n")
@@ -224,6 +232,7 @@ def test_simulate_says_the_numbers_that_stream_says(tmp_path):
     assert simulated.stdout.count("\n") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "label"])
 def test_simulate_labels_texts_given_as_tokens(tmp_path, task):
     model = models.texts(tmp_path, task)
@@ -244,6 +253,7 @@ def test_simulate_labels_texts_given_as_tokens(tmp_path, task):
     assert [json.loads(line) for line in simulated.stdout.splitlines()] == wanted
 
 
+@pytest.mark.slow
 def test_simulate_refuses_a_project_that_was_damaged(tmp_path):
     folder = exported(tmp_path, models.write_model(tmp_path / "m.tflite"))
     changed(folder / "kws_model.c", r"state->gru0_h\[i\] = 0;", "state->gru0_h[i] = 9000;")
@@ -258,6 +268,7 @@ def test_simulate_refuses_a_folder_without_a_project(tmp_path):
         Simulation(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_transformer_is_exported_too(tmp_path):
     model = models.write_model(tmp_path / "m.tflite", *networks.STACKS["transformer"])
     assert checked(exported(tmp_path, model)) == (0, "selfcheck passed\n")
