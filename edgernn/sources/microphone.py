@@ -54,6 +54,8 @@ class Microphone(Source):
         the device goes away, after all frames it gave.
     """
 
+    live = True
+
     def __init__(self, rate_hz: int, block: int, device: int | str | None = None) -> None:
         super().__init__(rate_hz, block)
         self._sounddevice = portaudio()

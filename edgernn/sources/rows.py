@@ -31,6 +31,7 @@ class RowSource:
     """
 
     overflows = 0
+    live = False
 
     def __init__(self, stream: TextIO, columns: int, rate_hz: float, name: str = "stdin") -> None:
         self._stream, self.columns, self.rate_hz, self.name = stream, columns, rate_hz, name

@@ -29,6 +29,8 @@ class Source(ABC):
     """How often the system reported that it lost audio before we saw it."""
     dropped = 0
     """Samples lost because the model did not keep up."""
+    live = False
+    """Whether what is not taken in time is lost: nothing may then hold up the stream."""
 
     def __init__(self, rate_hz: int, block: int) -> None:
         if block < 1:
