@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import json
+import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import click
 
 from edgernn.cli.models import BUNDLED
+from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.interpreter import BACKENDS
 
 BLOCK_S = 0.1
@@ -48,8 +51,10 @@ LONGEST_MS = 60_000
 @click.option("--meter", is_flag=True, help="Draw each label's score on the terminal (stderr).")
 @click.option("--scores", is_flag=True,
               help="Print every step's scores as JSON lines, besides detections.")
+@sink_options
 def command(model: Path | None, source: str, device: str | None, thresholds: tuple[str, ...],
-            backend: str, meter: bool, scores: bool, **detector: Any) -> None:
+            backend: str, meter: bool, scores: bool, wanted_sinks: WantedSinks,
+            **detector: Any) -> None:
     """Drive a model over a microphone, a file or a pipe.
 
     Prints one JSON line per detection: label, smoothed score (0 to 1), and time in
@@ -63,7 +68,6 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
     """
     from edgernn import bundle
     from edgernn.lines import answers
-    from edgernn.sinks.jsonl import JsonLines
     from edgernn.spec import TokenSpec
     from edgernn.step import StepModel
     from edgernn.stream import Listener, listen
@@ -74,6 +78,7 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
         from edgernn.transduce import Transducer, targets
 
         transducer = Transducer(parts, backend)
+        wanted_sinks.refuse("a model of texts")
         return _answer_lines(lambda lines: targets(transducer, lines), source)
     if "head" in parts.parts:
         from edgernn.bidirectional import Bidirectional, tagged
@@ -85,6 +90,7 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
     else:
         opened, listener_of, answers_of = StepModel.load(parts, backend), Listener, answers
     if isinstance(parts.spec.frontend, TokenSpec):
+        wanted_sinks.refuse("a model of texts")
         return _answer_lines(lambda lines: answers_of(opened, lines), source)
     scores = scores or parts.spec.task in NUMBERS
     wanted = _detector(parts.spec, opened.labels, thresholds, detector)
@@ -97,16 +103,30 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
     listener = listener_of(opened, wanted, show_scores if scores or meter else None)
     with contextlib.ExitStack() as stack:
         frames = stack.enter_context(_open(source, device, listener, path))
-        stack.callback(_print_summary, listener, frames)
+        sinks = Sinks(wanted_sinks, opened.labels, live=frames.live, recorded=_recorded(source))
+        stack.callback(_print_summary, listener, frames, sinks)
+        stack.callback(sinks.close)
         _say_what_runs(listener, frames, source)
         heard = _display(stack, frames, meter, watch, opened.labels)
-        # Made after the display, which on a terminal keeps a place for lines above itself.
-        sink = JsonLines(sys.stdout, opened.labels)
+        # After the display, which on a terminal keeps a place for lines above itself, and
+        # so that what waits is written before the display is taken down.
+        stack.enter_context(sinks)
         if scores:
-            watch.append(sink.scores)
+            watch.append(sinks.scores)
         with _until_stopped():
             for found in listen(heard, listener):
-                sink.detection(found)
+                sinks.detection(found)
+            sinks.drain()
+
+
+def _recorded(source: str) -> bool:
+    """Whether the input is a file, named or redirected: one that waits until it is read."""
+    if source == "-":
+        try:
+            return stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+        except (OSError, ValueError):
+            return False
+    return source != "mic"
 
 
 def _display(stack: contextlib.ExitStack, frames: Any, meter: bool, watch: list[Any],
@@ -248,7 +268,7 @@ def _say_what_runs(listener: Any, frames: Any, source: str) -> None:
           file=sys.stderr)
 
 
-def _print_summary(listener: Any, frames: Any) -> None:
+def _print_summary(listener: Any, frames: Any, sinks: Sinks) -> None:
     summary, latency = listener.summary, listener.summary.latency
     if not summary.heard_s:  # an error says what happened instead
         return
@@ -259,5 +279,6 @@ def _print_summary(listener: Any, frames: Any) -> None:
     print("edgernn: " + json.dumps({
         "heard_s": round(summary.heard_s, 2), "detections": summary.detections,
         "times_real_time": round(speed), **us, "steps": summary.steps, "held": summary.held,
-        "resets": summary.resets, "overflows": frames.overflows, "dropped": frames.dropped}),
+        "resets": summary.resets, "overflows": frames.overflows, "dropped": frames.dropped,
+        "sinks_dropped": sinks.dropped}),
         file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +25,29 @@ class JsonLines:
 
     def detection(self, found: Detection) -> None:
         """``{"label": "yes", "score": 0.97, "time_s": 3.42}``."""
-        tree = dataclasses.asdict(found)
-        self._write({**tree, "score": round(found.score, 4), "time_s": round(found.time_s, 3)})
+        self._write(detection_tree(found))
 
     def scores(self, scores: NDArray[np.float32], time_s: float) -> None:
         """``{"scores": {"yes": 0.97, ...}, "time_s": 3.42}``."""
-        self._write({"scores": {label: round(float(p), 5)
-                                for label, p in zip(self._labels, scores, strict=True)},
-                     "time_s": round(time_s, 3)})
+        self._write(scores_tree(self._labels, scores, time_s))
+
+    def close(self) -> None:
+        """Leave the stream to whoever opened it."""
 
     def _write(self, tree: dict[str, object]) -> None:
         self._stream.write(json.dumps(tree, ensure_ascii=False) + "\n")
         self._stream.flush()
+
+
+def detection_tree(found: Detection) -> dict[str, Any]:
+    """A detection as JSON has it: the score to four decimals, the time to a millisecond."""
+    return {**dataclasses.asdict(found), "score": round(found.score, 4),
+            "time_s": round(found.time_s, 3)}
+
+
+def scores_tree(labels: tuple[str, ...], scores: NDArray[np.float32],
+                time_s: float) -> dict[str, Any]:
+    """A step's scores as JSON has them, to five decimals."""
+    return {"scores": {label: round(float(p), 5)
+                       for label, p in zip(labels, scores, strict=True)},
+            "time_s": round(time_s, 3)}
