@@ -2,6 +2,10 @@
 
 import json
 import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,3 +62,21 @@ def test_a_sink_that_cannot_work_is_one_clear_error_before_the_stream(stream, tm
     fails(edgernn(*stream, "--exec", "no-such-program-here"), 1, "no-such-program-here")
     fails(edgernn(*stream, "--log", tmp_path / "none" / "log"), 1, "cannot be written")
     fails(edgernn(*stream, "--log", tmp_path / "log", "--log-mb", "0"), 2, "--log-mb")
+
+
+def test_a_live_stream_whose_stdout_nobody_reads_goes_on_and_ends_when_told():
+    script = Path(__file__).with_name("blocked_stdout.py")
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    stderr = ""
+    while "ready" not in stderr:  # the pipe holds some 150 lines, the queue 512
+        stderr += (line := process.stderr.readline())
+        assert line, stderr
+    process.send_signal(signal.SIGTERM)
+    stderr += process.stderr.read()  # while stdout stays unread
+    assert process.wait(20) == 0, stderr
+    told = json.loads(stderr.splitlines()[-1])
+    assert told["dropped"] > 1000
+    assert told["slowest_s"] < 0.5  # of the two seconds a microphone's queue holds
+    assert stderr.count("stdout does not keep up") == 1
+    process.stdout.close()
