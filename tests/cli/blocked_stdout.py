@@ -11,13 +11,10 @@ from edgernn.cli.stream import _until_stopped
 
 wanted = WantedSinks(None, False, 1.0, None, 1.0)
 sinks = Sinks(wanted, tuple(f"label{i}" for i in range(20)), live=True, recorded=False)
-slowest = 0.0
 with sinks, _until_stopped():
     for step in range(10**9):
-        begin = time.perf_counter()
         sinks.scores(np.zeros(20, np.float32), step / 50)
-        slowest = max(slowest, time.perf_counter() - begin)
         time.sleep(0.0005)
         if step == 2000:
             print("ready", file=sys.stderr, flush=True)
-print(json.dumps({"slowest_s": slowest, "dropped": sinks.dropped}), file=sys.stderr)
+print(json.dumps({"dropped": sinks.dropped}), file=sys.stderr)

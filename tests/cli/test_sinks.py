@@ -77,6 +77,5 @@ def test_a_live_stream_whose_stdout_nobody_reads_goes_on_and_ends_when_told():
     assert process.wait(20) == 0, stderr
     told = json.loads(stderr.splitlines()[-1])
     assert told["dropped"] > 1000
-    assert told["slowest_s"] < 0.5  # of the two seconds a microphone's queue holds
     assert stderr.count("stdout does not keep up") == 1
     process.stdout.close()
