@@ -3,9 +3,7 @@
 import contextlib
 import dataclasses
 import json
-import os
 import signal
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +11,11 @@ from typing import Any
 
 import click
 
+from edgernn.cli.inputs import WantedInput, input_options, open_input
 from edgernn.cli.models import BUNDLED
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
+from edgernn.errors import SourceError
 from edgernn.interpreter import BACKENDS
-
-BLOCK_S = 0.1
-"""Files are read in blocks of this many seconds; a microphone gives one hop at a time."""
 
 NUMBERS = ("regress", "next")
 """Tasks whose every score is wanted, and none is a detection."""
@@ -30,11 +27,7 @@ LONGEST_MS = 60_000
 @click.command()
 @click.option("--model", type=click.Path(path_type=Path),
               help='The .tflite to run (default: the bundled one for "computer" and "alexa").')
-@click.option("--input", "source", default="mic", show_default=True,
-              help="mic, an audio file, a CSV file of sensor rows, a text file, or - for stdin: "
-                   "raw signed 16-bit little-endian mono at the model's rate, CSV rows, or lines.")
-@click.option("--device", help="Microphone, by number or part of its name "
-                               "(default: the system's default input).")
+@input_options
 @click.option("--threshold", "thresholds", multiple=True, metavar="P|LABEL=P",
               help="Fire when the smoothed score reaches P, 0 to 1; for one label or for all; "
                    "may be repeated (default: the values stored in the model; "
@@ -52,7 +45,7 @@ LONGEST_MS = 60_000
 @click.option("--scores", is_flag=True,
               help="Print every step's scores as JSON lines, besides detections.")
 @sink_options
-def command(model: Path | None, source: str, device: str | None, thresholds: tuple[str, ...],
+def command(model: Path | None, wanted_input: WantedInput, thresholds: tuple[str, ...],
             backend: str, meter: bool, scores: bool, wanted_sinks: WantedSinks,
             **detector: Any) -> None:
     """Drive a model over a microphone, a file or a pipe.
@@ -79,7 +72,7 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
 
         transducer = Transducer(parts, backend)
         wanted_sinks.refuse("a model of texts")
-        return _answer_lines(lambda lines: targets(transducer, lines), source)
+        return _answer_lines(lambda lines: targets(transducer, lines), wanted_input.source)
     if "head" in parts.parts:
         from edgernn.bidirectional import Bidirectional, tagged
         from edgernn.bidirectional_stream import BidirectionalListener
@@ -91,7 +84,7 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
         opened, listener_of, answers_of = StepModel.load(parts, backend), Listener, answers
     if isinstance(parts.spec.frontend, TokenSpec):
         wanted_sinks.refuse("a model of texts")
-        return _answer_lines(lambda lines: answers_of(opened, lines), source)
+        return _answer_lines(lambda lines: answers_of(opened, lines), wanted_input.source)
     scores = scores or parts.spec.task in NUMBERS
     wanted = _detector(parts.spec, opened.labels, thresholds, detector)
     watch: list[Any] = []
@@ -102,11 +95,12 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
 
     listener = listener_of(opened, wanted, show_scores if scores or meter else None)
     with contextlib.ExitStack() as stack:
-        frames = stack.enter_context(_open(source, device, listener, path))
-        sinks = Sinks(wanted_sinks, opened.labels, live=frames.live, recorded=_recorded(source))
+        frames = stack.enter_context(open_input(wanted_input, listener, path))
+        sinks = Sinks(wanted_sinks, opened.labels, live=frames.live,
+                      recorded=wanted_input.recorded)
         stack.callback(_print_summary, listener, frames, sinks)
         stack.callback(sinks.close)
-        _say_what_runs(listener, frames, source)
+        _say_what_runs(listener, frames, wanted_input.source)
         heard = _display(stack, frames, meter, watch, opened.labels)
         # After the display, which on a terminal keeps a place for lines above itself, and
         # so that what waits is written before the display is taken down.
@@ -117,16 +111,6 @@ def command(model: Path | None, source: str, device: str | None, thresholds: tup
             for found in listen(heard, listener):
                 sinks.detection(found)
             sinks.drain()
-
-
-def _recorded(source: str) -> bool:
-    """Whether the input is a file, named or redirected: one that waits until it is read."""
-    if source == "-":
-        try:
-            return stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
-        except (OSError, ValueError):
-            return False
-    return source != "mic"
 
 
 def _display(stack: contextlib.ExitStack, frames: Any, meter: bool, watch: list[Any],
@@ -177,8 +161,6 @@ def _detector(model: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
 
 def _answer_lines(answers: Callable[[Any], Iterator[Any]], source: str) -> None:
     """Print what a model of texts says of each line."""
-    from edgernn.errors import SourceError
-
     if source == "mic":
         raise click.UsageError("this model reads text, not a microphone; give --input FILE.txt, "
                                "or pipe lines to --input -")
@@ -194,46 +176,6 @@ def _answer_lines(answers: Callable[[Any], Iterator[Any]], source: str) -> None:
     with lines as text, _until_stopped():
         for answer in answers(text):
             print(json.dumps(answer, ensure_ascii=False), flush=True)
-
-
-def _open(source: str, device: str | None, listener: Any, model: Path) -> Any:
-    """The source of frames that fits the model's frontend."""
-    from edgernn.spec import LogMelSpec
-
-    if not isinstance(listener.model.spec.frontend, LogMelSpec):
-        return _open_rows(source, listener)
-    rate, hop = int(listener.rate_hz), listener.frontend.hop
-    if source == "mic":
-        from edgernn.sources.microphone import Microphone
-
-        return Microphone(rate, hop, int(device) if device and device.isdigit() else device)
-    if source == "-":
-        from edgernn.sources.pcm import PcmSource
-
-        return PcmSource(sys.stdin.buffer, rate, hop)
-    from edgernn.sources.wav import WavSource
-
-    return WavSource(source, rate, max(hop, int(BLOCK_S * rate)), model.name)
-
-
-def _open_rows(source: str, listener: Any) -> Any:
-    from edgernn.errors import SourceError
-    from edgernn.sources.rows import RowSource
-
-    columns = listener.frontend.width
-    if source == "mic":
-        raise click.UsageError("this model listens to sensor rows, not to a microphone; "
-                               "give --input FILE.csv, or pipe rows to --input -")
-    # What is no text is no number either: such a line is held, it must not end the stream.
-    if source == "-":
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-        return RowSource(sys.stdin, columns, listener.rate_hz)
-    try:
-        text = Path(source).open(encoding="utf-8", errors="replace")  # noqa: SIM115
-        return RowSource(text, columns, listener.rate_hz, source)  # which closes it
-    except OSError as problem:
-        raise SourceError(f"{source} cannot be read: {problem.strerror}. "
-                          "Give a CSV file, or - for stdin") from problem
 
 
 class _Stopped(BaseException):
