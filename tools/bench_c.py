@@ -137,8 +137,7 @@ def measurements(folder: Path, rnnoise: Path | None) -> dict[str, Callable[[], f
     kernels = interpreter.available()["c"].split("(")[1].rstrip(")")
     found = {f"exported C, one stream ({kernels})": program(ours(folder, path)),
              f"backend c, {STREAMS} streams at once from Python, codes": batch(model, False),
-             f"backend c, {STREAMS} streams at once from Python, float features":
-                 batch(model, True),
+             f"backend c, {STREAMS} streams at once from Python, float features": batch(model, True),
              "backend c, step() from Python, float features": steps(model)}
     if "litert" in interpreter.available():
         runtime = StepModel.open(path, "litert")

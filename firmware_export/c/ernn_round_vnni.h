@@ -5,7 +5,7 @@
  * Below 256, beyond which int8 saturates, r in float32 is off by less than 2^-14: a conversion
  * of the total, one of m, and one rounding.  So where r is farther than NEAR from a tie, its
  * nearest integer is the answer.  Where it is not, the caller computes the vectors again with
- * integers: about one in a hundred. */
+ * integers: less than one in a hundred. */
 #ifndef ERNN_ROUND_VNNI_H
 #define ERNN_ROUND_VNNI_H
 #include "ernn_target.h"
@@ -18,7 +18,7 @@
 #include "ernn_lanes.h"
 
 #define ERNN_ALWAYS static inline __attribute__((always_inline))
-#define ERNN_NEAR (1.0f / 8192.0f)
+#define ERNN_NEAR (1.0f / 16384.0f)
 
 /* In integers, of ernn_elementwise_lanes.c. */
 void ernn_add_s8_exactly(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y,
@@ -43,6 +43,30 @@ ERNN_ALWAYS void ernn_bytes_to(int8_t *y, __m512i bytes, int32_t n)
         _mm512_storeu_si512(y, bytes);
     } else {
         _mm512_mask_storeu_epi8(y, ernn_first(n), bytes);
+    }
+}
+
+/* The first n of 16 bytes, or all, in whole pieces. */
+ERNN_ALWAYS void ernn_pieces_to(int8_t *y, __m128i bytes, int32_t n)
+{
+    if (n >= 16) {
+        _mm_storeu_si128((void *)y, bytes);
+        return;
+    }
+    if ((n & 8) != 0) {
+        _mm_storel_epi64((void *)y, bytes);
+        bytes = _mm_srli_si128(bytes, 8);
+        y += 8;
+    }
+    if ((n & 4) != 0) {
+        const int32_t four = _mm_cvtsi128_si32(bytes);
+        (void)memcpy(y, &four, 4);
+        bytes = _mm_srli_si128(bytes, 4);
+        y += 4;
+    }
+    for (n &= 3; n > 0; n--) {
+        *y++ = (int8_t)_mm_extract_epi8(bytes, 0);
+        bytes = _mm_srli_si128(bytes, 1);
     }
 }
 
@@ -88,15 +112,38 @@ ERNN_ALWAYS __m512i ernn_nearest(__m512 r)
     return _mm512_cvt_roundps_epi32(r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* Four vectors of integers as 64 int8: y_zero added, saturated, none below y_low. */
-ERNN_ALWAYS __m512i ernn_codes(__m512i a, __m512i b, __m512i c, __m512i d, int32_t zero,
-                               int32_t low)
+/* What codes of 64 outputs have in common.  Read once: the compiler must think that codes which
+ * are stored might be a kernel's parameters. */
+typedef struct {
+    __m512i y_zero;
+    int32_t y_low;
+} ernn_ends;
+
+ERNN_ALWAYS ernn_ends ernn_ends_of(int32_t y_zero, int32_t y_low)
 {
-    const __m512i y_zero = _mm512_set1_epi16((int16_t)zero), y_low = _mm512_set1_epi8((int8_t)low);
+    const ernn_ends ends = {_mm512_set1_epi16((int16_t)y_zero), y_low};
+    return ends;
+}
+
+/* None below y_low; mostly no int8 is. */
+ERNN_ALWAYS __m512i ernn_at_least(__m512i codes, int32_t y_low)
+{
+    return y_low == -128 ? codes : _mm512_max_epi8(codes, _mm512_set1_epi8((int8_t)y_low));
+}
+
+/* Four vectors of integers as 64 int8, saturated. */
+ERNN_ALWAYS __m512i ernn_narrowed(__m512i a, __m512i b, __m512i c, __m512i d, __m512i y_zero)
+{
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), y_zero);
     const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), y_zero);
-    return _mm512_max_epi8(_mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd)), y_low);
+    return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd));
+}
+
+/* Four vectors of integers as 64 int8: y_zero added, saturated, none below y_low. */
+ERNN_ALWAYS __m512i ernn_codes(__m512i a, __m512i b, __m512i c, __m512i d, const ernn_ends *ends)
+{
+    return ernn_at_least(ernn_narrowed(a, b, c, d, ends->y_zero), ends->y_low);
 }
 
 #endif
