@@ -162,23 +162,19 @@ ERNN_ALWAYS sums_t sums_of(const ernn_add_t *p, int minus)
     return to;
 }
 
-ERNN_ALWAYS __m512 total(const int8_t *a, const int8_t *b, int i, const sums_t *to, int minus,
-                         __m512 *near)
+ERNN_ALWAYS __m512 total(const int8_t *a, const int8_t *b, int i, const sums_t *to, int minus)
 {
     const __m512 other = minus ? _mm512_fnmadd_ps(quarter_at(b, i), to->b_scale, to->constant)
                                : _mm512_fmadd_ps(quarter_at(b, i), to->b_scale, to->constant);
-    const __m512 r = _mm512_fmadd_ps(quarter_at(a, i), to->a_scale, other);
-    *near = _mm512_range_ps(*near, _mm512_reduce_ps(r, 8), 11);
-    return r;
+    return _mm512_fmadd_ps(quarter_at(a, i), to->a_scale, other);
 }
 
 ERNN_ALWAYS __m512i sums(const int8_t *a, const int8_t *b, const sums_t *to, int minus,
                          int *is_doubtful)
 {
-    __m512 near = _mm512_setzero_ps();
-    const __m512 r0 = total(a, b, 0, to, minus, &near), r1 = total(a, b, 1, to, minus, &near);
-    const __m512 r2 = total(a, b, 2, to, minus, &near), r3 = total(a, b, 3, to, minus, &near);
-    *is_doubtful = _mm512_cmp_ps_mask(near, to->tie, _CMP_GE_OQ) != 0;
+    const __m512 r0 = total(a, b, 0, to, minus), r1 = total(a, b, 1, to, minus);
+    const __m512 r2 = total(a, b, 2, to, minus), r3 = total(a, b, 3, to, minus);
+    *is_doubtful = ernn_are_near(r0, r1, r2, r3, to->tie);
     return ernn_at_least(ernn_narrowed(ernn_nearest(r0), ernn_nearest(r1), ernn_nearest(r2),
                                        ernn_nearest(r3), _mm512_setzero_si512()), to->y_low);
 }
@@ -281,21 +277,19 @@ typedef struct {
     ernn_ends ends;
 } products_t;
 
-ERNN_ALWAYS __m512 product(const int8_t *a, const int8_t *b, int i, const products_t *of,
-                           __m512 *near)
+ERNN_ALWAYS __m512 product(const int8_t *a, const int8_t *b, int i, const products_t *of)
 {
     return ernn_rescaled(_mm512_mul_ps(_mm512_sub_ps(quarter_at(a, i), of->a_zero),
                                        _mm512_sub_ps(quarter_at(b, i), of->b_zero)),
-                         &of->to, near);
+                         &of->to);
 }
 
 ERNN_ALWAYS __m512i products(const int8_t *a, const int8_t *b, const products_t *of,
                              int *is_doubtful)
 {
-    __m512 near = _mm512_setzero_ps();
-    const __m512 r0 = product(a, b, 0, of, &near), r1 = product(a, b, 1, of, &near);
-    const __m512 r2 = product(a, b, 2, of, &near), r3 = product(a, b, 3, of, &near);
-    *is_doubtful = ernn_is_near(near);
+    const __m512 r0 = product(a, b, 0, of), r1 = product(a, b, 1, of);
+    const __m512 r2 = product(a, b, 2, of), r3 = product(a, b, 3, of);
+    *is_doubtful = ernn_are_near(r0, r1, r2, r3, ERNN_TIE);
     return ernn_codes(ernn_nearest(r0), ernn_nearest(r1), ernn_nearest(r2), ernn_nearest(r3),
                       &of->ends);
 }

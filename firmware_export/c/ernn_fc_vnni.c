@@ -209,9 +209,9 @@ ERNN_ALWAYS ernn_rescale part_of_tile(const ernn_fc_s8_t *p, int32_t first, __mm
                            _mm512_cvtepi8_epi32(right));
 }
 
-ERNN_ALWAYS __m512i whole(__m512i total, const ernn_rescale *to, __m512 *near)
+ERNN_ALWAYS __m512 rescaled(__m512i total, const ernn_rescale *to)
 {
-    return ernn_nearest(ernn_rescaled(_mm512_cvtepi32_ps(total), to, near));
+    return ernn_rescaled(_mm512_cvtepi32_ps(total), to);
 }
 
 /* What 16 sums become, in integers: where one of them is near a tie. */
@@ -238,11 +238,10 @@ static __attribute__((noinline)) __m512i codes_exactly(const ernn_fc_s8_t *p, in
 ERNN_ALWAYS __m512i codes_of(const sums_t *sums, const ernn_rescale to[4], const ernn_ends *ends,
                              int *doubtful)
 {
-    __m512 near = _mm512_setzero_ps();
-    const __m512i a = whole(sums->a, &to[0], &near), b = whole(sums->b, &to[1], &near);
-    const __m512i c = whole(sums->c, &to[2], &near), d = whole(sums->d, &to[3], &near);
-    *doubtful = ernn_is_near(near);
-    return ernn_codes(a, b, c, d, ends);
+    const __m512 a = rescaled(sums->a, &to[0]), b = rescaled(sums->b, &to[1]);
+    const __m512 c = rescaled(sums->c, &to[2]), d = rescaled(sums->d, &to[3]);
+    *doubtful = ernn_are_near(a, b, c, d, ERNN_TIE);
+    return ernn_codes(ernn_nearest(a), ernn_nearest(b), ernn_nearest(c), ernn_nearest(d), ends);
 }
 
 /* Codes of the outputs of one tile, in the lowest bytes. */
@@ -251,9 +250,9 @@ ERNN_ALWAYS __m128i codes_of_tile(const ernn_fc_s8_t *p, int32_t first, __m512i 
 {
     const __m128i y_low = _mm_set1_epi8((int8_t)p->y_low);
     const __m512i y_zero = _mm512_set1_epi32(p->y_zero);
-    __m512 near = _mm512_setzero_ps();
-    __m512i found = whole(total, to, &near);
-    if (ernn_is_near(near)) {
+    const __m512 r = rescaled(total, to), distance = _mm512_abs_ps(_mm512_reduce_ps(r, 8));
+    __m512i found = ernn_nearest(r);
+    if (_mm512_cmp_ps_mask(distance, ERNN_TIE, _CMP_GE_OQ) != 0) {
         found = whole_exactly(p, first, total);
     }
     return _mm_max_epi8(_mm512_cvtsepi32_epi8(_mm512_add_epi32(found, y_zero)), y_low);

@@ -89,23 +89,28 @@ ERNN_ALWAYS ernn_rescale ernn_rescale_of(__m512i m, __m512i right)
     return found;
 }
 
-/* r; and in *near the largest distance from an integer that was seen in each lane. */
-ERNN_ALWAYS __m512 ernn_rescaled(__m512 total, const ernn_rescale *to, __m512 *near)
+/* r. */
+ERNN_ALWAYS __m512 ernn_rescaled(__m512 total, const ernn_rescale *to)
 {
     const __m512 sign = _mm512_set1_ps(-0.0f);
     const __m512 half = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
         _mm512_castps_si512(total), _mm512_castps_si512(sign), _mm512_castps_si512(to->half),
         0xEA)); /* (total & sign) | half */
-    const __m512 r = _mm512_fmadd_ps(total, to->scale, half);
-    *near = _mm512_range_ps(*near, _mm512_reduce_ps(r, 8), 11);
-    return r;
+    return _mm512_fmadd_ps(total, to->scale, half);
 }
 
-/* Whether one of the lanes was near a tie. */
-ERNN_ALWAYS int ernn_is_near(__m512 near)
+/* The larger of two distances from the nearest integer. */
+ERNN_ALWAYS __m512 ernn_farther(__m512 a, __m512 b) { return _mm512_range_ps(a, b, 11); }
+
+/* Whether one of four r is as far from an integer as `tie`. */
+ERNN_ALWAYS int ernn_are_near(__m512 a, __m512 b, __m512 c, __m512 d, __m512 tie)
 {
-    return _mm512_cmp_ps_mask(near, _mm512_set1_ps(0.5f - ERNN_NEAR), _CMP_GE_OQ) != 0;
+    const __m512 ab = ernn_farther(_mm512_reduce_ps(a, 8), _mm512_reduce_ps(b, 8));
+    const __m512 cd = ernn_farther(_mm512_reduce_ps(c, 8), _mm512_reduce_ps(d, 8));
+    return _mm512_cmp_ps_mask(ernn_farther(ab, cd), tie, _CMP_GE_OQ) != 0;
 }
+
+#define ERNN_TIE _mm512_set1_ps(0.5f - ERNN_NEAR)
 
 ERNN_ALWAYS __m512i ernn_nearest(__m512 r)
 {
