@@ -18,7 +18,7 @@ APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
 
 # What a device does, tested where nothing else is installed.
 ON_THE_DEVICE := tests/test_step.py tests/test_runtimes.py tests/test_imports.py tests/test_stream.py \
-                 tests/test_detect.py tests/test_quant.py tests/test_batch.py \
+                 tests/test_detect.py tests/test_quant.py tests/test_batch.py tests/test_native.py \
                  tests/frontend
 
 # What the compiled part of edgernn, backend c, is made of: installing compiles it.

@@ -29,7 +29,7 @@ def extensions() -> list[Extension]:
         return [_extension("base", [])]
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(),
                                                           platform.machine().lower())
-    common = ["-O3", "-fvisibility=hidden", "-ffp-contract=off"]
+    common = ["-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off"]
     # A 32-bit Python on a 64-bit processor has neither set of instructions to itself.
     wide = sys.maxsize > 2**32
     return [_extension(name, common + flags)

@@ -2,11 +2,11 @@
 
     python tools/bench_c.py [--rounds 15] [--rnnoise FOLDER]
 
-A GRU of 64 units over 40 features, then a Dense of 4 and a softmax, all int8, random weights.
-One stream as exported C, compiled here with -O3 -march=native; one stream and 64 at once
-through Python, by the backend `c`; and LiteRT's own set, invoke and get of the same model.
-FOLDER is a checkout of github.com/xiph/rnnoise: its int8 GRU of that size, which has no Dense
-and no softmax, is compiled with the same flags.
+A GRU of 64 units over 40 features, int8, random weights: alone, and with a Dense of 4 and its
+softmax.  One stream as exported C, compiled here with -O3 -march=native; one stream and 64 at
+once through Python, by the backend `c`; and LiteRT's own set, invoke and get of the same model.
+FOLDER is a checkout of github.com/xiph/rnnoise: its int8 GRU of that size, alone, is compiled
+with the same flags.
 
 All take turns, round by round, so that a clock that drifts does the same to all of them;
 figures are medians.  Needs gcc and the extra `train`.
@@ -24,8 +24,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from edgernn import cost, interpreter
+from edgernn import bundle, cost, interpreter
 from edgernn.batch import BatchStep
+from edgernn.native import kernels
+from edgernn.spec import PART, ModelSpec, StandardizeSpec
 from edgernn.step import StepModel
 from firmware_export.project import Source, c_project
 
@@ -75,7 +77,7 @@ int main(void)
 RNNOISE = CLOCK + """
 #include "nnet.h"
 static opus_int8 kernel[3 * UNITS * FEATURES], recurrent[3 * UNITS * UNITS];
-static float bias[3 * UNITS], scale[3 * UNITS], state[UNITS], frames[64][FEATURES];
+static float bias[3 * UNITS], scale[3 * UNITS], state[UNITS], frames[64 * FEATURES];
 int main(void)
 {
     LinearLayer x = {bias, bias, kernel, 0, 0, 0, scale, FEATURES, 3 * UNITS};
@@ -92,11 +94,11 @@ int main(void)
         scale[i] = 1e-5f;
     }
     for (i = 0; i < 64 * FEATURES; i++) {
-        frames[0][i] = (float)(rand() % 2001 - 1000) / 1000;
+        frames[i] = (float)(rand() % 2001 - 1000) / 1000;
     }
     begin = now();
     for (i = 0; i < STEPS; i++) {
-        compute_generic_gru(&x, &h, state, frames[i % 64], 0);
+        compute_generic_gru(&x, &h, state, &frames[i % 64 * FEATURES], 0);
     }
     printf("%.1f\\n", (now() - begin) / STEPS);
     return 0;
@@ -118,36 +120,65 @@ def main() -> None:
                 nanoseconds = measure()
                 if turn >= 0:  # the first turn warms caches up
                     found[what].append(nanoseconds)
-    medians = {what: float(np.median(each)) for what, each in found.items()}
-    unit = medians[next(iter(medians))]
-    print(f"{cost.machine()}\n")
-    print("| GRU 64, input 40, int8 | ns a step | to the first |\n|---|---|---|")
-    for what, median in medians.items():
-        print(f"| {what} | {median:,.0f} | {median / unit:.2f} |")
+    unit = float(np.median(found[next(iter(found))]))
+    print(f"{cost.machine()}, kernels {kernels.best().TARGET}\n")
+    print("| GRU 64, input 40, int8 | ns a step | least to most | to the first |\n"
+          "|---|---|---|---|")
+    for what, each in found.items():
+        median = float(np.median(each))
+        print(f"| {what} | {median:,.0f} | {min(each):,.0f} to {max(each):,.0f} | "
+              f"{median / unit:.2f} |")
 
 
 def measurements(folder: Path, rnnoise: Path | None) -> dict[str, Callable[[], float]]:
     """What is measured, by its name: functions that give nanoseconds a step."""
+    paths = {"alone": alone(folder / "alone.tflite"), "with Dense and softmax": whole(folder)}
+    found = {f"exported C, {what}": program(ours(folder / f"project_{path.stem}", path))
+             for what, path in paths.items()}
+    if rnnoise:
+        found["RNNoise's GRU in C, alone"] = program(theirs(folder, rnnoise / "src"))
+    models = {what: StepModel.open(path, "c") for what, path in paths.items()}
+    for what, model in models.items():
+        found[f"{STREAMS} streams at once from Python, codes, {what}"] = batch(model, False)
+    model = models["with Dense and softmax"]
+    found[f"{STREAMS} streams at once from Python, float features, with Dense and softmax"] = batch(
+        model, True)
+    found["step() from Python, float features, with Dense and softmax"] = steps(model)
+    if "litert" in interpreter.available():
+        runtime = StepModel.open(paths["with Dense and softmax"], "litert")
+        found["LiteRT, its own set, invoke and get, with Dense and softmax"] = calls(runtime)
+        found["LiteRT, step() from Python, with Dense and softmax"] = steps(runtime)
+    return found
+
+
+def whole(folder: Path) -> Path:
+    """A model of the GRU, a Dense of 4 and a softmax."""
     from edgernn.train.architecture import Layer
     from tests.models import write_model
 
-    path = write_model(folder / "bench.tflite", Layer("gru", UNITS), features=FEATURES,
+    return write_model(folder / "whole.tflite", Layer("gru", UNITS), features=FEATURES,
                        profile="int8")
-    model = StepModel.open(path, "c")
-    kernels = interpreter.available()["c"].split("(")[1].rstrip(")")
-    found = {f"exported C, one stream ({kernels})": program(ours(folder, path)),
-             f"backend c, {STREAMS} streams at once from Python, codes": batch(model, False),
-             f"backend c, {STREAMS} streams at once from Python, float features":
-                 batch(model, True),
-             "backend c, step() from Python, float features": steps(model)}
-    if "litert" in interpreter.available():
-        runtime = StepModel.open(path, "litert")
-        found["LiteRT, its own set, invoke and get from Python"] = calls(runtime)
-        found["LiteRT, step() from Python, float features"] = steps(runtime)
-    if rnnoise:
-        found["RNNoise's int8 GRU in C, without Dense and softmax"] = program(
-            theirs(folder, rnnoise / "src"))
-    return found
+
+
+def alone(path: Path) -> Path:
+    """A model that gives the GRU's state, and has nothing else."""
+    from edgernn.train.architecture import Architecture, Layer
+    from edgernn.train.calibrate import calibrate
+    from edgernn.train.emit import emit
+    from edgernn.train.network import Network
+    from edgernn.train.profile import get_profile
+    from tests import networks
+
+    frontend = StandardizeSpec((0.0,) * FEATURES, (1.0,) * FEATURES)
+    labels = tuple(f"unit{i}" for i in range(UNITS))
+    shape = Architecture(FEATURES, labels, frontend,
+                         (Layer("gru", UNITS), Layer("memory", UNITS)), task=PART)
+    network = Network.build(shape, networks.arrays(shape.layers[:1], FEATURES))
+    data, pairs = emit(network, calibrate(network, networks.sequences(FEATURES)),
+                       get_profile("int8"))
+    path.write_bytes(bundle.attach(data, ModelSpec(labels, frontend, pairs, "", profile="int8",
+                                                   task="regress")))
+    return path
 
 
 def ours(folder: Path, model: Path) -> Path:

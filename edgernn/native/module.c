@@ -25,7 +25,7 @@ enum { ALIGNMENT = 64 }; /* of a cache line, and of the widest vectors */
 
 /* Streams whose scratch memory is in use at once: more of them reuse weights no better, and
  * fill the nearest cache. */
-enum { BLOCK = 16 };
+enum { BLOCK = 64 };
 
 /* `bytes` zeros at a multiple of ALIGNMENT; *owner is what to free. */
 static char *aligned(size_t bytes, void **owner)
@@ -403,6 +403,17 @@ static int known(const Streams *self, const char *row, Py_ssize_t n, int padding
     return padding || ids[0] != 0;
 }
 
+/* n reals, or codes, into x. */
+static void take_row(const Streams *self, const void *from, void *to, int reals, Py_ssize_t n)
+{
+    const Py_ssize_t size = self->outside[0].itemsize;
+    if (reals) {
+        quantize(&self->quantizer, from, to, size, n);
+    } else {
+        memcpy(to, from, (size_t)(n * size));
+    }
+}
+
 /* The frames into x, where streams are not held: 1, or 0 if they cannot be taken as they are. */
 static int take_frames(Streams *self, const Py_buffer *frames, const char *held)
 {
@@ -419,6 +430,13 @@ static int take_frames(Streams *self, const Py_buffer *frames, const char *held)
     if (!reals && (strcmp(frames->format, x->format) != 0 || frames->itemsize != x->itemsize)) {
         return 0;
     }
+    if (held == NULL && self->tokens == 0) { /* all of them are one long row */
+        if (reals && !all_finite(frames->buf, self->streams * width)) {
+            return 0;
+        }
+        take_row(self, frames->buf, x->buf, reals, self->streams * width);
+        return 1;
+    }
     for (i = 0; i < self->streams; i++) { /* all are looked at before any is taken */
         const char *from = (const char *)frames->buf + i * width * frames->itemsize;
         if (held != NULL && held[i]) {
@@ -431,14 +449,8 @@ static int take_frames(Streams *self, const Py_buffer *frames, const char *held)
     }
     for (i = 0; i < self->streams; i++) {
         const char *from = (const char *)frames->buf + i * width * frames->itemsize;
-        char *to = (char *)x->buf + i * row;
-        if (held != NULL && held[i]) {
-            continue;
-        }
-        if (reals) {
-            quantize(&self->quantizer, (const float *)(const void *)from, to, x->itemsize, width);
-        } else {
-            memcpy(to, from, (size_t)row);
+        if (held == NULL || !held[i]) {
+            take_row(self, from, (char *)x->buf + i * row, reals, width);
         }
     }
     return 1;
@@ -480,18 +492,25 @@ static void run_block(Streams *self, const Py_ssize_t *active, int32_t count)
     }
 }
 
-/* The scores of a stream as reals. */
-static void give_scores(Streams *self, Py_ssize_t stream)
+/* The scores of `count` streams from the first on as reals. */
+static void give_scores(Streams *self, Py_ssize_t first, Py_ssize_t count)
 {
     const Py_buffer *codes = &self->outside[self->outside_count - 1];
-    const Py_ssize_t n = codes->len / codes->itemsize / self->streams;
-    const int8_t *narrow = (const int8_t *)codes->buf + stream * n;
-    const int16_t *wide = (const int16_t *)codes->buf + stream * n;
-    float *scores = (float *)self->scores.buf + stream * n;
+    const Py_ssize_t width = codes->len / codes->itemsize / self->streams, n = count * width;
+    const int8_t *narrow = (const int8_t *)codes->buf + first * width;
+    const int16_t *wide = (const int16_t *)codes->buf + first * width;
+    float *scores = (float *)self->scores.buf + first * width;
+    const double scale = self->score_scale;
+    const int32_t zero = (int32_t)self->score_zero;
     Py_ssize_t i;
-    for (i = 0; i < n; i++) {
-        const long code = codes->itemsize == 1 ? narrow[i] : wide[i];
-        scores[i] = (float)((double)(code - self->score_zero) * self->score_scale);
+    if (codes->itemsize == 1) {
+        for (i = 0; i < n; i++) {
+            scores[i] = (float)((double)(narrow[i] - zero) * scale);
+        }
+    } else {
+        for (i = 0; i < n; i++) {
+            scores[i] = (float)((double)(wide[i] - zero) * scale);
+        }
     }
 }
 
@@ -506,8 +525,12 @@ static void run_streams(Streams *self, const char *held)
         }
         if (count == BLOCK || (count != 0 && i == self->streams - 1)) {
             run_block(self, active, count);
+            if (active[count - 1] - active[0] == count - 1) {
+                give_scores(self, active[0], count);
+                count = 0;
+            }
             while (count > 0) {
-                give_scores(self, active[--count]);
+                give_scores(self, active[--count], 1);
             }
         }
     }

@@ -101,7 +101,7 @@ def _call(call: Call, places: "_Places", module: ModuleType) -> tuple[Any, ...]:
     if call.kernel.startswith("fc_s8"):
         weights = call.params["weights"]
         params["weights"] = LAYOUTS[module.LAYOUT](weights)
-        params["offset"] = offsets(params["offset"], weights, module.X_PLUS)
+        params["offset"] = offsets(call.params["offset"], weights, module.X_PLUS)
     values = (*call.inputs, call.output)
     return (call.kernel, params, tuple(places.operand(value) for value in values), call.counts,
             all(places.whole(value) for value in values))

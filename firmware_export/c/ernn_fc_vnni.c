@@ -10,7 +10,10 @@
 /* VPDPBUSD wants one side unsigned: x plus 128 (ERNN_X_PLUS), which is its bytes with the
  * uppermost bit turned over. */
 
-enum { ROWS = 4 }; /* of x at once, which share the weights that are loaded */
+enum {
+    ROWS = 4,  /* of x at once, which share the weights that are loaded */
+    GROUPS = 4 /* of so many rows, which share the parameters           */
+};
 
 /* Sums, or what they become, of 64 outputs: four tiles. */
 typedef struct {
@@ -26,6 +29,20 @@ ERNN_ALWAYS __m512i word_of(const int8_t *x, int32_t count)
 }
 
 ERNN_ALWAYS __m512i tile_at(const int8_t *w) { return _mm512_loadu_si512(w); }
+
+/* sum += a tile times a word.  Not by the intrinsic, around which GCC 12
+ * copies the sums to and fro: a loop then waits for the copies. */
+ERNN_ALWAYS void add_tile(__m512i *sum, const int8_t *w, __m512i word)
+{
+    __asm__("vpdpbusd %2, %1, %0"
+            : "+v"(*sum) : "v"(word), "m"(*(const __m512i *)(const void *)w));
+}
+
+/* The same, of a tile that was loaded. */
+ERNN_ALWAYS void add_loaded(__m512i *sum, __m512i tile, __m512i word)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(word), "v"(tile));
+}
 
 ERNN_ALWAYS sums_t sums_at(const int32_t *offset)
 {
@@ -51,10 +68,10 @@ ERNN_ALWAYS sums_t together(const sums_t *s, const sums_t *t)
 /* sums += four tiles, `width` bytes apart, times a word. */
 ERNN_ALWAYS void add_tiles(sums_t *sums, const int8_t *w, ptrdiff_t width, __m512i word)
 {
-    sums->a = _mm512_dpbusd_epi32(sums->a, word, tile_at(w));
-    sums->b = _mm512_dpbusd_epi32(sums->b, word, tile_at(w + width));
-    sums->c = _mm512_dpbusd_epi32(sums->c, word, tile_at(w + 2 * width));
-    sums->d = _mm512_dpbusd_epi32(sums->d, word, tile_at(w + 3 * width));
+    add_tile(&sums->a, w, word);
+    add_tile(&sums->b, w + width, word);
+    add_tile(&sums->c, w + 2 * width, word);
+    add_tile(&sums->d, w + 3 * width, word);
 }
 
 /* W x + offset for 64 outputs.  Every other column has sums of its own, since one waits for
@@ -79,7 +96,7 @@ ERNN_ALWAYS sums_t products(const int8_t *w, ptrdiff_t width, const int8_t *x, i
     return together(&even, &odd);
 }
 
-enum { MOST = 1024 }; /* columns of x that are widened to whole words for several rows */
+enum { MOST = 512 }; /* columns of x that are widened to whole words for several rows */
 
 /* x, unsigned, with whole words. */
 static void expand(const int8_t *x, int32_t n, int8_t words[MOST])
@@ -98,18 +115,17 @@ ERNN_ALWAYS __m512i word_at(const int8_t *words)
     return _mm512_set1_epi32(word);
 }
 
-/* sums += four tiles times a word; not by the intrinsic, around which GCC 12 copies the sums to
- * and fro until it has no registers left. */
-ERNN_ALWAYS void add_loaded(sums_t *sums, __m512i a, __m512i b, __m512i c, __m512i d, __m512i word)
+/* sums += four tiles times a word. */
+ERNN_ALWAYS void add_four(sums_t *sums, __m512i a, __m512i b, __m512i c, __m512i d, __m512i word)
 {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums->a) : "v"(word), "v"(a));
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums->b) : "v"(word), "v"(b));
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums->c) : "v"(word), "v"(c));
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums->d) : "v"(word), "v"(d));
+    add_loaded(&sums->a, a, word);
+    add_loaded(&sums->b, b, word);
+    add_loaded(&sums->c, c, word);
+    add_loaded(&sums->d, d, word);
 }
 
 /* The same for ROWS rows of x, expanded. */
-ERNN_ALWAYS void products_of_rows(const int8_t *w, ptrdiff_t width, int8_t words[ROWS][MOST],
+ERNN_ALWAYS void products_of_rows(const int8_t *w, ptrdiff_t width, int8_t (*words)[MOST],
                                   int32_t n, const int32_t *offset, sums_t sums[ROWS])
 {
     sums_t s0 = sums_at(offset), s1 = s0, s2 = s0, s3 = s0;
@@ -117,10 +133,10 @@ ERNN_ALWAYS void products_of_rows(const int8_t *w, ptrdiff_t width, int8_t words
     for (; at < end; at += 4, w += 64) {
         const __m512i a = tile_at(w), b = tile_at(w + width);
         const __m512i c = tile_at(w + 2 * width), d = tile_at(w + 3 * width);
-        add_loaded(&s0, a, b, c, d, word_at(at));
-        add_loaded(&s1, a, b, c, d, word_at(at + MOST));
-        add_loaded(&s2, a, b, c, d, word_at(at + 2 * MOST));
-        add_loaded(&s3, a, b, c, d, word_at(at + 3 * MOST));
+        add_four(&s0, a, b, c, d, word_at(at));
+        add_four(&s1, a, b, c, d, word_at(at + MOST));
+        add_four(&s2, a, b, c, d, word_at(at + 2 * MOST));
+        add_four(&s3, a, b, c, d, word_at(at + 3 * MOST));
     }
     sums[0] = s0;
     sums[1] = s1;
@@ -134,19 +150,19 @@ ERNN_ALWAYS __m512i products_of_tile(const int8_t *w, const int8_t *x, int32_t n
     sums_t sums = nothing();
     sums.a = offset;
     for (; n >= 16; n -= 16, x += 16, w += 256) {
-        sums.a = _mm512_dpbusd_epi32(sums.a, word_of(x, 4), tile_at(w));
-        sums.b = _mm512_dpbusd_epi32(sums.b, word_of(x + 4, 4), tile_at(w + 64));
-        sums.c = _mm512_dpbusd_epi32(sums.c, word_of(x + 8, 4), tile_at(w + 128));
-        sums.d = _mm512_dpbusd_epi32(sums.d, word_of(x + 12, 4), tile_at(w + 192));
+        add_tile(&sums.a, w, word_of(x, 4));
+        add_tile(&sums.b, w + 64, word_of(x + 4, 4));
+        add_tile(&sums.c, w + 128, word_of(x + 8, 4));
+        add_tile(&sums.d, w + 192, word_of(x + 12, 4));
     }
     for (; n > 0; n -= 4, x += 4, w += 64) {
-        sums.a = _mm512_dpbusd_epi32(sums.a, word_of(x, n < 4 ? n : 4), tile_at(w));
+        add_tile(&sums.a, w, word_of(x, n < 4 ? n : 4));
     }
     return _mm512_add_epi32(_mm512_add_epi32(sums.a, sums.b), _mm512_add_epi32(sums.c, sums.d));
 }
 
 /* The same for ROWS rows of x, expanded. */
-ERNN_ALWAYS sums_t products_of_tile_of_rows(const int8_t *w, int8_t words[ROWS][MOST], int32_t n,
+ERNN_ALWAYS sums_t products_of_tile_of_rows(const int8_t *w, int8_t (*words)[MOST], int32_t n,
                                             __m512i offset)
 {
     sums_t even = {offset, offset, offset, offset}, odd = nothing();
@@ -154,10 +170,10 @@ ERNN_ALWAYS sums_t products_of_tile_of_rows(const int8_t *w, int8_t words[ROWS][
 #define ADD(sums, at, w)                                                                          \
     do {                                                                                          \
         const __m512i tile = tile_at(w);                                                          \
-        sums.a = _mm512_dpbusd_epi32(sums.a, word_at(at), tile);                                  \
-        sums.b = _mm512_dpbusd_epi32(sums.b, word_at((at) + MOST), tile);                         \
-        sums.c = _mm512_dpbusd_epi32(sums.c, word_at((at) + 2 * MOST), tile);                     \
-        sums.d = _mm512_dpbusd_epi32(sums.d, word_at((at) + 3 * MOST), tile);                     \
+        add_loaded(&sums.a, tile, word_at(at));                                                   \
+        add_loaded(&sums.b, tile, word_at((at) + MOST));                                          \
+        add_loaded(&sums.c, tile, word_at((at) + 2 * MOST));                                      \
+        add_loaded(&sums.d, tile, word_at((at) + 3 * MOST));                                      \
     } while (0)
     for (; at + 4 < end; at += 8, w += 128) {
         ADD(even, at, w);
@@ -193,9 +209,9 @@ ERNN_ALWAYS ernn_rescale part_of_tile(const ernn_fc_s8_t *p, int32_t first, __mm
                            _mm512_cvtepi8_epi32(right));
 }
 
-ERNN_ALWAYS __m512i whole(__m512i total, const ernn_rescale *to, __m512 *near)
+ERNN_ALWAYS __m512 rescaled(__m512i total, const ernn_rescale *to)
 {
-    return ernn_nearest(ernn_rescaled(_mm512_cvtepi32_ps(total), to, near));
+    return ernn_rescaled(_mm512_cvtepi32_ps(total), to);
 }
 
 /* What 16 sums become, in integers: where one of them is near a tie. */
@@ -210,47 +226,36 @@ ERNN_ALWAYS __m512i whole_exactly(const ernn_fc_s8_t *p, int32_t first, __m512i 
 }
 
 static __attribute__((noinline)) __m512i codes_exactly(const ernn_fc_s8_t *p, int32_t first,
-                                                       sums_t sums)
+                                                       const sums_t *sums)
 {
-    return ernn_codes(whole_exactly(p, first, sums.a), whole_exactly(p, first + 16, sums.b),
-                      whole_exactly(p, first + 32, sums.c), whole_exactly(p, first + 48, sums.d),
-                      p->y_zero, p->y_low);
+    const ernn_ends ends = ernn_ends_of(p->y_zero, p->y_low);
+    return ernn_codes(whole_exactly(p, first, sums->a), whole_exactly(p, first + 16, sums->b),
+                      whole_exactly(p, first + 32, sums->c), whole_exactly(p, first + 48, sums->d),
+                      &ends);
 }
 
-static __attribute__((noinline)) __m128i codes_of_tile_exactly(const ernn_fc_s8_t *p, int32_t first,
-                                                               __m512i total)
+/* Codes of 64 outputs; *doubtful if one of them is near a tie. */
+ERNN_ALWAYS __m512i codes_of(const sums_t *sums, const ernn_rescale to[4], const ernn_ends *ends,
+                             int *doubtful)
 {
-    const __m512i zero = _mm512_setzero_si512();
-    return _mm512_castsi512_si128(
-        ernn_codes(whole_exactly(p, first, total), zero, zero, zero, p->y_zero, p->y_low));
-}
-
-/* Codes of 64 outputs. */
-ERNN_ALWAYS __m512i codes_of(const ernn_fc_s8_t *p, int32_t first, const sums_t *sums,
-                             const ernn_rescale *a, const ernn_rescale *b, const ernn_rescale *c,
-                             const ernn_rescale *d)
-{
-    __m512 near = _mm512_setzero_ps();
-    const __m512i whole_a = whole(sums->a, a, &near), whole_b = whole(sums->b, b, &near);
-    const __m512i whole_c = whole(sums->c, c, &near), whole_d = whole(sums->d, d, &near);
-    if (ernn_is_near(near)) {
-        return codes_exactly(p, first, *sums);
-    }
-    return ernn_codes(whole_a, whole_b, whole_c, whole_d, p->y_zero, p->y_low);
+    const __m512 a = rescaled(sums->a, &to[0]), b = rescaled(sums->b, &to[1]);
+    const __m512 c = rescaled(sums->c, &to[2]), d = rescaled(sums->d, &to[3]);
+    *doubtful = ernn_are_near(a, b, c, d, ERNN_TIE);
+    return ernn_codes(ernn_nearest(a), ernn_nearest(b), ernn_nearest(c), ernn_nearest(d), ends);
 }
 
 /* Codes of the outputs of one tile, in the lowest bytes. */
 ERNN_ALWAYS __m128i codes_of_tile(const ernn_fc_s8_t *p, int32_t first, __m512i total,
                                   const ernn_rescale *to)
 {
-    __m512 near = _mm512_setzero_ps();
-    const __m512i found = whole(total, to, &near);
-    if (ernn_is_near(near)) {
-        return codes_of_tile_exactly(p, first, total);
+    const __m128i y_low = _mm_set1_epi8((int8_t)p->y_low);
+    const __m512i y_zero = _mm512_set1_epi32(p->y_zero);
+    const __m512 r = rescaled(total, to), distance = _mm512_abs_ps(_mm512_reduce_ps(r, 8));
+    __m512i found = ernn_nearest(r);
+    if (_mm512_cmp_ps_mask(distance, ERNN_TIE, _CMP_GE_OQ) != 0) {
+        found = whole_exactly(p, first, total);
     }
-    return _mm_max_epi8(
-        _mm512_cvtsepi32_epi8(_mm512_add_epi32(found, _mm512_set1_epi32(p->y_zero))),
-        _mm_set1_epi8((int8_t)p->y_low));
+    return _mm_max_epi8(_mm512_cvtsepi32_epi8(_mm512_add_epi32(found, y_zero)), y_low);
 }
 
 static inline void store_s8(int8_t *y, __m512i codes) { _mm512_storeu_si512(y, codes); }
@@ -261,28 +266,9 @@ static inline void store_s16(int16_t *y, __m512i codes)
     _mm512_storeu_si512(y + 32, _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(codes, 1)));
 }
 
-/* Fewer than 16 codes in whole pieces, not under a mask: see ernn_round_vnni.h. */
 static inline void store_some_s8(int8_t *y, __m128i codes, int32_t count)
 {
-    if (count >= 16) {
-        _mm_storeu_si128((void *)y, codes);
-        return;
-    }
-    if ((count & 8) != 0) {
-        _mm_storel_epi64((void *)y, codes);
-        codes = _mm_srli_si128(codes, 8);
-        y += 8;
-    }
-    if ((count & 4) != 0) {
-        const int32_t four = _mm_cvtsi128_si32(codes);
-        (void)memcpy(y, &four, 4);
-        codes = _mm_srli_si128(codes, 4);
-        y += 4;
-    }
-    for (count &= 3; count > 0; count--) {
-        *y++ = (int8_t)_mm_extract_epi8(codes, 0);
-        codes = _mm_srli_si128(codes, 1);
-    }
+    ernn_pieces_to(y, codes, count);
 }
 
 static inline void store_some_s16(int16_t *y, __m128i codes, int32_t count)
@@ -291,97 +277,179 @@ static inline void store_some_s16(int16_t *y, __m128i codes, int32_t count)
     _mm256_mask_storeu_epi16(y, valid, _mm256_cvtepi8_epi16(codes));
 }
 
-/* All outputs of one row of x, and of ROWS of them: 64 at a time, then the rest of at most 16.
- * Functions of their own, so that the one's registers are not the other's. */
+ERNN_ALWAYS void rescales_of(const ernn_fc_s8_t *p, int32_t first, ernn_rescale to[4])
+{
+    to[0] = tile_of(p, first);
+    to[1] = tile_of(p, first + 16);
+    to[2] = tile_of(p, first + 32);
+    to[3] = tile_of(p, first + 48);
+}
+
+/* (n + 3) / 4 tiles: bytes of 16 rows of weights. */
+ERNN_ALWAYS ptrdiff_t width_of(int32_t n) { return (ptrdiff_t)(((uint32_t)n + 3u) / 4u * 64u); }
+
+/* One row of x and 64 outputs, and the same in integers; then one row and a tile's outputs, and
+ * `groups` times ROWS rows and all outputs.  Functions of their own, so that one's registers are
+ * not the other's; a doubtful row is computed from its beginning again. */
 #define FUNCTIONS(name, type)                                                                     \
+    static __attribute__((noinline)) void exactly_##name(const ernn_fc_s8_t *p, int32_t first,    \
+                                                         const int8_t *x, type *y)                \
+    {                                                                                             \
+        const ptrdiff_t width = width_of(p->inputs);                                              \
+        const sums_t sums = products(p->weights + first / 16 * width, width, x, p->inputs,        \
+                                     p->offset + first);                                          \
+        store_##name(y, codes_exactly(p, first, &sums));                                          \
+    }                                                                                             \
+                                                                                                  \
+    static __attribute__((noinline)) void outputs_##name(const ernn_fc_s8_t *p, int32_t first,    \
+                                                         const int8_t *x, type *y)                \
+    {                                                                                             \
+        const ptrdiff_t width = width_of(p->inputs);                                              \
+        const sums_t sums = products(p->weights + first / 16 * width, width, x, p->inputs,        \
+                                     p->offset + first);                                          \
+        const ernn_ends ends = ernn_ends_of(p->y_zero, p->y_low);                                 \
+        ernn_rescale to[4];                                                                       \
+        __m512i codes;                                                                            \
+        int doubtful;                                                                             \
+        rescales_of(p, first, to);                                                                \
+        codes = codes_of(&sums, to, &ends, &doubtful);                                            \
+        if (doubtful != 0) {                                                                      \
+            exactly_##name(p, first, x, y);                                                       \
+        } else {                                                                                  \
+            store_##name(y, codes);                                                               \
+        }                                                                                         \
+    }                                                                                             \
+                                                                                                  \
+    static __attribute__((noinline)) void some_##name(const ernn_fc_s8_t *p, int32_t first,       \
+                                                      const int8_t *x, type *y)                   \
+    {                                                                                             \
+        const __mmask16 valid = valid_outputs(p, first);                                          \
+        const ernn_rescale to = part_of_tile(p, first, valid);                                    \
+        const __m512i offset = _mm512_maskz_loadu_epi32(valid, p->offset + first);                \
+        const __m512i sums = products_of_tile(p->weights + first / 16 * width_of(p->inputs), x,   \
+                                              p->inputs, offset);                                 \
+        store_some_##name(y, codes_of_tile(p, first, sums, &to), p->outputs - first);             \
+    }                                                                                             \
+                                                                                                  \
     static __attribute__((noinline)) void row_##name(const ernn_fc_s8_t *p, const int8_t *x,      \
                                                      type *y)                                     \
     {                                                                                             \
-        const int32_t n = p->inputs;                                                              \
-        const ptrdiff_t width = (ptrdiff_t)(n + 3) / 4 * 64; /* of a row of tiles */              \
-        const int8_t *w = p->weights;                                                             \
+        const int32_t outputs = p->outputs;                                                       \
         int32_t first = 0;                                                                        \
-        for (; first + 64 <= p->outputs; first += 64, w += 4 * width) {                           \
-            const sums_t sums = products(w, width, x, n, p->offset + first);                      \
-            const ernn_rescale a = tile_of(p, first), b = tile_of(p, first + 16);                       \
-            const ernn_rescale c = tile_of(p, first + 32), d = tile_of(p, first + 48);                  \
-            store_##name(&y[first], codes_of(p, first, &sums, &a, &b, &c, &d));                   \
+        for (; first + 64 <= outputs; first += 64) {                                              \
+            outputs_##name(p, first, x, y + first);                                               \
         }                                                                                         \
-        for (; first < p->outputs; first += 16, w += width) {                                     \
-            const __mmask16 valid = valid_outputs(p, first);                                      \
-            const ernn_rescale tile = part_of_tile(p, first, valid);                                    \
-            const __m512i offset = _mm512_maskz_loadu_epi32(valid, p->offset + first);            \
-            const __m512i sums = products_of_tile(w, x, n, offset);                               \
-            store_some_##name(&y[first], codes_of_tile(p, first, sums, &tile),                    \
-                              p->outputs - first);                                               \
+        for (; first < outputs; first += 16) {                                                    \
+            some_##name(p, first, x, y + first);                                                  \
         }                                                                                         \
     }                                                                                             \
                                                                                                   \
     static __attribute__((noinline)) void rows_##name(const ernn_fc_s8_t *p, const int8_t *x,     \
-                                                      type *y)                                    \
+                                                      type *y, int32_t groups)                    \
     {                                                                                             \
-        const int32_t n = p->inputs;                                                              \
-        const ptrdiff_t width = (ptrdiff_t)(n + 3) / 4 * 64;                                      \
+        const ernn_ends ends = ernn_ends_of(p->y_zero, p->y_low);                                 \
+        const int32_t n = p->inputs, outputs = p->outputs;                                        \
+        const ptrdiff_t width = width_of(n);                                                      \
         const int8_t *w = p->weights;                                                             \
-        int8_t words[ROWS][MOST] __attribute__((aligned(64)));                                    \
-        int32_t first = 0, row;                                                                   \
-        for (row = 0; row < ROWS; row++) {                                                        \
+        int8_t words[GROUPS * ROWS][MOST] __attribute__((aligned(64)));                           \
+        int32_t first = 0, group, row;                                                            \
+        for (row = 0; row < groups * ROWS; row++) {                                               \
             expand(x + row * n, n, words[row]);                                                   \
         }                                                                                         \
-        for (; first + 64 <= p->outputs; first += 64, w += 4 * width) {                           \
-            sums_t sums[ROWS];                                                                    \
-            ernn_rescale a, b, c, d;                                                              \
-            products_of_rows(w, width, words, n, p->offset + first, sums);                        \
-            a = tile_of(p, first);                                                                \
-            b = tile_of(p, first + 16);                                                           \
-            c = tile_of(p, first + 32);                                                           \
-            d = tile_of(p, first + 48);                                                           \
-            for (row = 0; row < ROWS; row++) {                                                    \
-                store_##name(&y[row * p->outputs + first],                                        \
-                             codes_of(p, first, &sums[row], &a, &b, &c, &d));                     \
+        for (; first + 64 <= outputs; first += 64, w += 4 * width) {                              \
+            const int32_t *const offset = p->offset + first;                                      \
+            type *at = y + first;                                                                 \
+            ernn_rescale to[4];                                                                   \
+            rescales_of(p, first, to);                                                            \
+            for (group = 0; group < groups; group++) {                                            \
+                sums_t sums[ROWS];                                                                \
+                int doubtful[ROWS];                                                               \
+                products_of_rows(w, width, &words[group * ROWS], n, offset, sums);                \
+                store_##name(at, codes_of(&sums[0], to, &ends, &doubtful[0]));                    \
+                store_##name(at + outputs, codes_of(&sums[1], to, &ends, &doubtful[1]));          \
+                store_##name(at + 2 * outputs, codes_of(&sums[2], to, &ends, &doubtful[2]));      \
+                store_##name(at + 3 * outputs, codes_of(&sums[3], to, &ends, &doubtful[3]));      \
+                if ((doubtful[0] | doubtful[1] | doubtful[2] | doubtful[3]) != 0) {               \
+                    for (row = 0; row < ROWS; row++) {                                            \
+                        if (doubtful[row] != 0) {                                                 \
+                            store_##name(at + row * outputs,                                      \
+                                         codes_exactly(p, first, &sums[row]));                    \
+                        }                                                                         \
+                    }                                                                             \
+                }                                                                                 \
+                at += ROWS * outputs;                                                             \
             }                                                                                     \
         }                                                                                         \
-        for (; first < p->outputs; first += 16, w += width) {                                     \
+        for (; first < outputs; first += 16, w += width) {                                        \
             const __mmask16 valid = valid_outputs(p, first);                                      \
-            const ernn_rescale tile = part_of_tile(p, first, valid);                                    \
+            const ernn_rescale to = part_of_tile(p, first, valid);                                \
             const __m512i offset = _mm512_maskz_loadu_epi32(valid, p->offset + first);            \
-            const sums_t sums = products_of_tile_of_rows(w, words, n, offset);                    \
-            const int32_t left = p->outputs - first;                                              \
+            const int32_t left = outputs - first;                                                 \
             type *at = y + first;                                                                 \
-            store_some_##name(at, codes_of_tile(p, first, sums.a, &tile), left);                  \
-            at += p->outputs;                                                                     \
-            store_some_##name(at, codes_of_tile(p, first, sums.b, &tile), left);                  \
-            at += p->outputs;                                                                     \
-            store_some_##name(at, codes_of_tile(p, first, sums.c, &tile), left);                  \
-            at += p->outputs;                                                                     \
-            store_some_##name(at, codes_of_tile(p, first, sums.d, &tile), left);                  \
+            for (group = 0; group < groups; group++) {                                            \
+                const sums_t sums =                                                               \
+                    products_of_tile_of_rows(w, &words[group * ROWS], n, offset);                 \
+                store_some_##name(at, codes_of_tile(p, first, sums.a, &to), left);                \
+                at += outputs;                                                                    \
+                store_some_##name(at, codes_of_tile(p, first, sums.b, &to), left);                \
+                at += outputs;                                                                    \
+                store_some_##name(at, codes_of_tile(p, first, sums.c, &to), left);                \
+                at += outputs;                                                                    \
+                store_some_##name(at, codes_of_tile(p, first, sums.d, &to), left);                \
+                at += outputs;                                                                    \
+            }                                                                                     \
         }                                                                                         \
     }
 
 FUNCTIONS(s8, int8_t)
 FUNCTIONS(s16, int16_t)
 
+#define ALL_ROWS(name)                                                                            \
+    do {                                                                                          \
+        const int32_t n = p->inputs, outputs = p->outputs;                                        \
+        while (rows >= ROWS && n <= MOST) {                                                       \
+            const int32_t groups = rows / ROWS < GROUPS ? rows / ROWS : GROUPS;                   \
+            rows_##name(p, x, y, groups);                                                         \
+            x += groups * ROWS * n;                                                               \
+            y += groups * ROWS * outputs;                                                         \
+            rows -= groups * ROWS;                                                                \
+        }                                                                                         \
+        for (; rows > 0; rows--, x += n, y += outputs) {                                          \
+            row_##name(p, x, y);                                                                  \
+        }                                                                                         \
+    } while (0)
+
+static __attribute__((noinline)) void all_rows_s8(const ernn_fc_s8_t *p, const int8_t *x,
+                                                  int8_t *y, int32_t rows)
+{
+    ALL_ROWS(s8);
+}
+
+static __attribute__((noinline)) void all_rows_s16(const ernn_fc_s8_t *p, const int8_t *x,
+                                                   int16_t *y, int32_t rows)
+{
+    ALL_ROWS(s16);
+}
+
 void ernn_fc_s8(const ernn_fc_s8_t *p, const int8_t *x, int8_t *y, int32_t rows)
 {
-    for (; rows >= ROWS && p->inputs <= MOST; rows -= ROWS) {
-        rows_s8(p, x, y);
-        x += ROWS * p->inputs;
-        y += ROWS * p->outputs;
-    }
-    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
+    if (rows == 1 && p->outputs == 64) { /* what there is most often */
+        outputs_s8(p, 0, x, y);
+    } else if (rows == 1) {
         row_s8(p, x, y);
+    } else {
+        all_rows_s8(p, x, y, rows);
     }
 }
 
 void ernn_fc_s8_s16(const ernn_fc_s8_t *p, const int8_t *x, int16_t *y, int32_t rows)
 {
-    for (; rows >= ROWS && p->inputs <= MOST; rows -= ROWS) {
-        rows_s16(p, x, y);
-        x += ROWS * p->inputs;
-        y += ROWS * p->outputs;
-    }
-    for (; rows > 0; rows--, x += p->inputs, y += p->outputs) {
+    if (rows == 1 && p->outputs == 64) {
+        outputs_s16(p, 0, x, y);
+    } else if (rows == 1) {
         row_s16(p, x, y);
+    } else {
+        all_rows_s16(p, x, y, rows);
     }
 }
 

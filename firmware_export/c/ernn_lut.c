@@ -6,17 +6,43 @@
 #include "ernn_round_vnni.h"
 
 /* A byte permutation knows 128 values: the lower or the upper half of the table, by sign. */
+typedef struct {
+    __m512i quarter[4];
+} table_t;
+
+ERNN_ALWAYS table_t table_at(const int8_t *table)
+{
+    const table_t found = {{_mm512_loadu_si512(table), _mm512_loadu_si512(table + 64),
+                            _mm512_loadu_si512(table + 128), _mm512_loadu_si512(table + 192)}};
+    return found;
+}
+
+ERNN_ALWAYS __m512i looked_up(const table_t *t, __m512i codes)
+{
+    const __m512i lower = _mm512_permutex2var_epi8(t->quarter[0], codes, t->quarter[1]);
+    const __m512i upper = _mm512_permutex2var_epi8(t->quarter[2], codes, t->quarter[3]);
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), upper, lower);
+}
+
+static __attribute__((noinline)) void look_up_any(const int8_t *table, const int8_t *x, int8_t *y,
+                                                  int32_t n)
+{
+    const table_t t = table_at(table);
+    for (; n >= 64; n -= 64, x += 64, y += 64) {
+        _mm512_storeu_si512(y, looked_up(&t, _mm512_loadu_si512(x)));
+    }
+    if (n > 0) {
+        ernn_bytes_to(y, looked_up(&t, ernn_bytes_at(x, n)), n);
+    }
+}
+
 void ernn_lut_s8(const ernn_lut_t *p, const int8_t *x, int8_t *y, int32_t n)
 {
-    const __m512i t0 = _mm512_loadu_si512(p->table), t1 = _mm512_loadu_si512(p->table + 64);
-    const __m512i t2 = _mm512_loadu_si512(p->table + 128);
-    const __m512i t3 = _mm512_loadu_si512(p->table + 192);
-    for (; n > 0; n -= 64, x += 64, y += 64) {
-        const __m512i codes = ernn_bytes_at(x, n);
-        const __mmask64 negative = _mm512_movepi8_mask(codes);
-        const __m512i upper = _mm512_permutex2var_epi8(t2, codes, t3);
-        const __m512i lower = _mm512_permutex2var_epi8(t0, codes, t1);
-        ernn_bytes_to(y, _mm512_mask_blend_epi8(negative, upper, lower), n);
+    if (n == 64) {
+        const table_t t = table_at(p->table);
+        _mm512_storeu_si512(y, looked_up(&t, _mm512_loadu_si512(x)));
+    } else {
+        look_up_any(p->table, x, y, n);
     }
 }
 

@@ -5,7 +5,7 @@
  * Below 256, beyond which int8 saturates, r in float32 is off by less than 2^-14: a conversion
  * of the total, one of m, and one rounding.  So where r is farther than NEAR from a tie, its
  * nearest integer is the answer.  Where it is not, the caller computes the vectors again with
- * integers: about one in a hundred. */
+ * integers: less than one in a hundred. */
 #ifndef ERNN_ROUND_VNNI_H
 #define ERNN_ROUND_VNNI_H
 #include "ernn_target.h"
@@ -18,7 +18,7 @@
 #include "ernn_lanes.h"
 
 #define ERNN_ALWAYS static inline __attribute__((always_inline))
-#define ERNN_NEAR (1.0f / 8192.0f)
+#define ERNN_NEAR (1.0f / 16384.0f)
 
 /* In integers, of ernn_elementwise_lanes.c. */
 void ernn_add_s8_exactly(const ernn_add_t *p, const int8_t *a, const int8_t *b, int8_t *y,
@@ -46,6 +46,30 @@ ERNN_ALWAYS void ernn_bytes_to(int8_t *y, __m512i bytes, int32_t n)
     }
 }
 
+/* The first n of 16 bytes, or all, in whole pieces. */
+ERNN_ALWAYS void ernn_pieces_to(int8_t *y, __m128i bytes, int32_t n)
+{
+    if (n >= 16) {
+        _mm_storeu_si128((void *)y, bytes);
+        return;
+    }
+    if ((n & 8) != 0) {
+        _mm_storel_epi64((void *)y, bytes);
+        bytes = _mm_srli_si128(bytes, 8);
+        y += 8;
+    }
+    if ((n & 4) != 0) {
+        const int32_t four = _mm_cvtsi128_si32(bytes);
+        (void)memcpy(y, &four, 4);
+        bytes = _mm_srli_si128(bytes, 4);
+        y += 4;
+    }
+    for (n &= 3; n > 0; n--) {
+        *y++ = (int8_t)_mm_extract_epi8(bytes, 0);
+        bytes = _mm_srli_si128(bytes, 1);
+    }
+}
+
 /* How 16 sums become codes. */
 typedef struct {
     __m512 scale; /* m 2^(-31 - right) */
@@ -65,38 +89,66 @@ ERNN_ALWAYS ernn_rescale ernn_rescale_of(__m512i m, __m512i right)
     return found;
 }
 
-/* r; and in *near the largest distance from an integer that was seen in each lane. */
-ERNN_ALWAYS __m512 ernn_rescaled(__m512 total, const ernn_rescale *to, __m512 *near)
+/* r. */
+ERNN_ALWAYS __m512 ernn_rescaled(__m512 total, const ernn_rescale *to)
 {
     const __m512 sign = _mm512_set1_ps(-0.0f);
     const __m512 half = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
         _mm512_castps_si512(total), _mm512_castps_si512(sign), _mm512_castps_si512(to->half),
         0xEA)); /* (total & sign) | half */
-    const __m512 r = _mm512_fmadd_ps(total, to->scale, half);
-    *near = _mm512_range_ps(*near, _mm512_reduce_ps(r, 8), 11);
-    return r;
+    return _mm512_fmadd_ps(total, to->scale, half);
 }
 
-/* Whether one of the lanes was near a tie. */
-ERNN_ALWAYS int ernn_is_near(__m512 near)
+/* The larger of two distances from the nearest integer. */
+ERNN_ALWAYS __m512 ernn_farther(__m512 a, __m512 b) { return _mm512_range_ps(a, b, 11); }
+
+/* Whether one of four r is as far from an integer as `tie`. */
+ERNN_ALWAYS int ernn_are_near(__m512 a, __m512 b, __m512 c, __m512 d, __m512 tie)
 {
-    return _mm512_cmp_ps_mask(near, _mm512_set1_ps(0.5f - ERNN_NEAR), _CMP_GE_OQ) != 0;
+    const __m512 ab = ernn_farther(_mm512_reduce_ps(a, 8), _mm512_reduce_ps(b, 8));
+    const __m512 cd = ernn_farther(_mm512_reduce_ps(c, 8), _mm512_reduce_ps(d, 8));
+    return _mm512_cmp_ps_mask(ernn_farther(ab, cd), tie, _CMP_GE_OQ) != 0;
 }
+
+#define ERNN_TIE _mm512_set1_ps(0.5f - ERNN_NEAR)
 
 ERNN_ALWAYS __m512i ernn_nearest(__m512 r)
 {
     return _mm512_cvt_roundps_epi32(r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* Four vectors of integers as 64 int8: y_zero added, saturated, none below y_low. */
-ERNN_ALWAYS __m512i ernn_codes(__m512i a, __m512i b, __m512i c, __m512i d, int32_t zero,
-                               int32_t low)
+/* What codes of 64 outputs have in common.  Read once: the compiler must think that codes which
+ * are stored might be a kernel's parameters. */
+typedef struct {
+    __m512i y_zero;
+    int32_t y_low;
+} ernn_ends;
+
+ERNN_ALWAYS ernn_ends ernn_ends_of(int32_t y_zero, int32_t y_low)
 {
-    const __m512i y_zero = _mm512_set1_epi16((int16_t)zero), y_low = _mm512_set1_epi8((int8_t)low);
+    const ernn_ends ends = {_mm512_set1_epi16((int16_t)y_zero), y_low};
+    return ends;
+}
+
+/* None below y_low; mostly no int8 is. */
+ERNN_ALWAYS __m512i ernn_at_least(__m512i codes, int32_t y_low)
+{
+    return y_low == -128 ? codes : _mm512_max_epi8(codes, _mm512_set1_epi8((int8_t)y_low));
+}
+
+/* Four vectors of integers as 64 int8, saturated. */
+ERNN_ALWAYS __m512i ernn_narrowed(__m512i a, __m512i b, __m512i c, __m512i d, __m512i y_zero)
+{
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), y_zero);
     const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), y_zero);
-    return _mm512_max_epi8(_mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd)), y_low);
+    return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd));
+}
+
+/* Four vectors of integers as 64 int8: y_zero added, saturated, none below y_low. */
+ERNN_ALWAYS __m512i ernn_codes(__m512i a, __m512i b, __m512i c, __m512i d, const ernn_ends *ends)
+{
+    return ernn_at_least(ernn_narrowed(a, b, c, d, ends->y_zero), ends->y_low);
 }
 
 #endif

@@ -73,6 +73,7 @@ def test_kernels_of_the_pi_equal_portable_ones(tmp_path, target):
     assert done.stdout.startswith(f"{target} "), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @needs_gcc
 @pytest.mark.parametrize("target", NATIVE)
 @pytest.mark.parametrize("profile", PROFILES)
@@ -84,6 +85,7 @@ def test_every_byte_of_every_cell_is_the_emulators(tmp_path, profile, target):
     assert differing(of, [str(program)]) == {0}
 
 
+@pytest.mark.slow
 @needs_arm
 @pytest.mark.parametrize("target", ARM)
 @pytest.mark.parametrize("profile", PROFILES)
