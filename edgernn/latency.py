@@ -1,6 +1,7 @@
 """Percentiles of durations, in memory that does not grow with their number."""
 
-import math
+from collections import defaultdict
+from math import log2
 
 
 class LatencyHistogram:
@@ -10,17 +11,19 @@ class LatencyHistogram:
     PER_OCTAVE = 8
 
     def __init__(self) -> None:
-        self._bins: dict[int, int] = {}
+        self._bins: defaultdict[int, int] = defaultdict(int)
         self.count = 0
         self.largest_s = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one duration."""
-        octaves = math.log2(max(seconds, self.SMALLEST_S) / self.SMALLEST_S)
-        place = int(octaves * self.PER_OCTAVE)
-        self._bins[place] = self._bins.get(place, 0) + 1
+        place = 0
+        if seconds > self.SMALLEST_S:
+            place = int(log2(seconds / self.SMALLEST_S) * self.PER_OCTAVE)
+        self._bins[place] += 1
         self.count += 1
-        self.largest_s = max(self.largest_s, seconds)
+        if seconds > self.largest_s:
+            self.largest_s = seconds
 
     def percentile_s(self, share: float) -> float:
         """Duration, seconds, that `share` (0 to 1) of all do not exceed; 0 without any."""

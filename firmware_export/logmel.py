@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from edgernn.frontend.compact import LogMelConstants
 from edgernn.spec import LogMelSpec
 from firmware_export import ctext
-from firmware_export.logmel_tables import LogMelConstants
 from firmware_export.template import fill
 
 HEADER = """

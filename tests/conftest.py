@@ -46,3 +46,24 @@ def model_files(tmp_path_factory) -> dict[str, Path]:
             for profile in ("int8", "int16x8"):
                 write_model(folder / f"{name}-{profile}.tflite", *layers, profile=profile)
     return {path.stem: path for path in folder.glob("*.tflite")}
+
+
+@pytest.fixture(scope="module", params=["compiled", "numpy"])
+def compiled_or_numpy(request):
+    """Run a module's tests with the compiled frontend and detector, and again without."""
+    from edgernn.native import kernels
+
+    if request.param == "compiled":
+        try:
+            kernels.best()
+        except ImportError:
+            pytest.skip("edgernn was installed without a compiler")
+        yield
+        return
+
+    def none():
+        raise ImportError("this test has none")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "best", none)
+        yield

@@ -14,6 +14,8 @@ from edgernn.spec import DetectorSpec
 LABELS = ("_other_", "yes", "no")
 STEP_MS = 20
 
+pytestmark = pytest.mark.usefixtures("compiled_or_numpy")
+
 
 def detector(**changes):
     spec = {"thresholds": {"yes": 0.6, "no": 0.8}, "smoothing_ms": 60, "hysteresis": 0.2,

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from edgernn import bundle, interpreter, tflite
+from edgernn import bundle, detect, interpreter, tflite
+from edgernn.detect import DetectorConstants, native_detectors
 from edgernn.errors import BackendError
+from edgernn.frontend.compact import LogMelConstants
+from edgernn.frontend.logmel import LogMel, native_logmel
 from edgernn.native import NativeRuntime, kernels
+from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from tests import networks
 
@@ -142,3 +148,69 @@ def test_programs_look_at_the_memory_they_are_given():
     assert not streams.step([1, 2, 3, 4])
     with pytest.raises(ValueError, match="held"):
         streams.step(arrays[0], np.zeros(2, bool))
+
+
+@needs_c
+def test_every_compiled_frontend_hears_many_streams_as_each_alone():
+    spec, rng = LogMelSpec(), np.random.default_rng(0)
+    sound = rng.integers(-20000, 20000, (3, 16000)).astype(np.int16)
+    alone = [LogMel(spec).whole(row) for row in sound]
+    for module in kernels.compiled().values():
+        together, rows = native_logmel(spec, 3, module), [[], [], []]
+        codes, counts = np.empty((3, 3, spec.mels), np.int16), np.empty(3, np.int32)
+        heard = np.zeros(3, int)
+        while (heard + 700 <= 16000).all():
+            held = rng.random(3) < 0.3
+            pieces = np.stack([row[at:at + 700] for row, at in zip(sound, heard, strict=True)])
+            together.push_all(pieces, codes, counts, held)
+            heard += 700 * ~held
+            assert not counts[held].any()
+            for got, new, count in zip(rows, codes, counts, strict=True):
+                got.extend(new[:count].copy())
+        for got, want in zip(rows, alone, strict=True):
+            np.testing.assert_array_equal(np.array(got), want[:len(got)])
+        assert min(map(len, rows)) > 10
+
+
+@needs_c
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(0, 12),
+       st.floats(0.01, 1), st.floats(0, 0.5))
+def test_the_compiled_detectors_fire_as_the_one_in_numpy(seed, n, pause, threshold, hysteresis):
+    rng, labels = np.random.default_rng(seed), ("_", "a", "b")
+    spec = DetectorSpec({"a": threshold, "b": 1.0}, smoothing_ms=10 * n, refractory_ms=10 * pause,
+                        hysteresis=hysteresis)
+    constants = DetectorConstants.of(spec, labels, 10)
+    scores = (rng.integers(0, 257, (60, 2, 3)) / 256).astype(np.float32)
+    apart = [detect._Numpy(constants), detect._Numpy(constants)]
+    want = [[one.push(row) for one, row in zip(apart, rows, strict=True)] for rows in scores]
+    for module in kernels.compiled().values():
+        together, places = native_detectors(constants, 3, 2, module), np.empty(2, np.int32)
+        for rows, expected in zip(scores, want, strict=True):
+            assert together.push_all(rows, places) == sum(place >= 0 for place in expected)
+            assert places.tolist() == expected
+        assert [together.sum(i, s) for s in (0, 1) for i in (0, 1)] == [
+            one.sum(i) for one in apart for i in (0, 1)]
+
+
+@needs_c
+@pytest.mark.parametrize(("change", "what"), [
+    ({"length": 5000}, "numbers"), ({"streams": 0}, "numbers"), ({"first_bin": 250}, "leave"),
+    ({"window": np.zeros(3, np.int16)}, "window"), ({"bins": np.zeros(41, np.int16)}, "bins")])
+def test_tables_of_the_wrong_size_never_reach_the_kernels(change, what):
+    constants = LogMelConstants.of(LogMelSpec())
+    with pytest.raises(ValueError, match=what):
+        kernels.best().LogMel(**({"streams": 1} | constants.numbers | constants.arrays | change))
+
+
+@needs_c
+def test_arrays_of_the_wrong_size_or_type_are_refused():
+    frontend = native_logmel(LogMelSpec(), 2)
+    sound, rows = np.zeros(960, np.int16), np.zeros((4, 40), np.int16)
+    for samples, room, stream, problem in (
+            (sound, rows[:1], 0, ValueError), (sound.astype(np.float32), rows, 0, ValueError),
+            (sound, rows.astype(np.int32), 0, ValueError), (sound, rows, 2, IndexError),
+            (sound, rows, -1, IndexError), (sound[::2], rows, 0, (ValueError, BufferError))):
+        with pytest.raises(problem):
+            frontend.push(samples, room, stream)
+    assert frontend.push(sound, rows, 0) == 2

@@ -54,13 +54,16 @@ Against the same definition in float64 (np.fft.rfft), in octaves of energy
 The worst are bands of clean vowels 70 dB below the loudest, where 14 bits end.
 """
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.errors import SourceError
+from edgernn.errors import ModelError, SourceError
+from edgernn.frontend.compact import LogMelConstants
 from edgernn.frontend.tables import BANDS, FIRST, LOG_BITS, LogMelTables, lengths, make_tables
+from edgernn.native import kernels
 from edgernn.spec import LogMelSpec
 
 CODE_ZERO = 4096
@@ -87,9 +90,14 @@ class LogMel:
     samples at the end that no full window reaches are dropped: a window cut off
     by zeros would sound like a click.
 
+    Streams are heard by the compiled kernels of a device where edgernn has any, else in
+    numpy; whole recordings in numpy.  All give the same bits.
+
     Parameters
     ----------
     spec : LogMelSpec
+    module : module, optional
+        The compiled module to hear with, in place of the best one here.
 
     Raises
     ------
@@ -100,18 +108,18 @@ class LogMel:
     code_zero = CODE_ZERO
     code_scale = CODE_SCALE
 
-    def __init__(self, spec: LogMelSpec) -> None:
+    def __init__(self, spec: LogMelSpec, module: ModuleType | None = None) -> None:
         self.spec = spec
         self.width = spec.mels
         self.window, self.hop = lengths(spec)
         self.tables: LogMelTables = make_tables(spec)
-        self._arithmetic = _Arithmetic(self.tables)
-        self.reset()
+        self._rows = _Rows(self.tables, self.window, self.hop)
+        native = native_logmel(spec, 1, module)
+        self._stream = _Compiled(native, self.hop, self.width) if native else _Numpy(self._rows)
 
     def reset(self) -> None:
         """Forget all samples, as if newly made."""
-        self._pending = np.empty(0, np.int16)
-        self._started = False
+        self._stream.reset()
 
     def push(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         """Hear more samples; give the rows that they complete.
@@ -132,12 +140,7 @@ class LogMel:
             If `samples` is not int16 or not one-dimensional.
         """
         check_samples(samples)
-        heard = np.concatenate([self._pending, samples])
-        codes = self._rows(heard)
-        self._started |= len(codes) > 0
-        # A copy, so that one second's remainder does not keep an hour alive.
-        self._pending = heard[len(codes) * self.hop:].copy()
-        return codes
+        return self._stream.push(samples)
 
     def flush(self) -> NDArray[np.int16]:
         """End the stream: give the row of a clip shorter than a window, if it is one; reset.
@@ -146,10 +149,7 @@ class LogMel:
         -------
         int16 array, shape (0 or 1, mels)
         """
-        short = not self._started and len(self._pending) >= self.hop
-        codes = self._rows(self._padded(self._pending) if short else self._pending[:0])
-        self.reset()
-        return codes
+        return self._stream.flush()
 
     def whole(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         """All rows of one recording: push + flush on a new `LogMel`, this one untouched.
@@ -157,21 +157,94 @@ class LogMel:
         Parameters, result and errors are those of `push`.
         """
         check_samples(samples)
-        short = self.hop <= len(samples) < self.window
-        return self._rows(self._padded(samples) if short else samples)
+        if self.hop <= len(samples) < self.window:
+            samples = self._rows.padded(samples)
+        return self._rows(samples)
 
     def features(self, codes: NDArray[Any]) -> NDArray[np.float32]:
         """Real features in [-4, 4) that codes stand for; any shape."""
         reals: NDArray[np.float32] = (codes.astype(np.float32) - CODE_ZERO) * CODE_SCALE
         return reals
 
-    def _padded(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+
+def native_logmel(spec: LogMelSpec, streams: int, module: ModuleType | None = None) -> Any:
+    """Frontends of the compiled module, or None where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If the spec makes no sense.
+    """
+    try:
+        module = module or kernels.best()
+        constants = LogMelConstants.of(spec)
+    except (ImportError, ModelError):  # none was compiled; no compact form
+        return None
+    return module.LogMel(streams, **constants.numbers, **constants.arrays)
+
+
+class _Compiled:
+    """The frontend of a device, firmware_export/c/ernn_logmel.c, on this machine."""
+
+    def __init__(self, native: Any, hop: int, width: int) -> None:
+        self._native, self._hop, self._width = native, hop, width
+
+    def push(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        codes = np.empty((len(samples) // self._hop + 1, self._width), np.int16)
+        return codes[:self._native.push(np.ascontiguousarray(samples), codes, 0)]
+
+    def flush(self) -> NDArray[np.int16]:
+        codes = np.empty((1, self._width), np.int16)
+        return codes[:self._native.flush(codes, 0)]
+
+    def reset(self) -> None:
+        self._native.reset(0)
+
+
+class _Numpy:
+    """The same bits in numpy, where nothing was compiled."""
+
+    _pending: NDArray[np.int16]
+    _started: bool
+
+    def __init__(self, rows: "_Rows") -> None:
+        self._rows = rows
+        self.reset()
+
+    def push(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        heard = np.concatenate([self._pending, samples])
+        codes = self._rows(heard)
+        self._started |= len(codes) > 0
+        # A copy, so that one second's remainder does not keep an hour alive.
+        self._pending = heard[len(codes) * self._rows.hop:].copy()
+        return codes
+
+    def flush(self) -> NDArray[np.int16]:
+        short = not self._started and len(self._pending) >= self._rows.hop
+        codes = self._rows(self._rows.padded(self._pending) if short else self._pending[:0])
+        self.reset()
+        return codes
+
+    def reset(self) -> None:
+        self._pending = np.empty(0, np.int16)
+        self._started = False
+
+
+class _Rows:
+    """Codes of every full window in a piece of audio."""
+
+    def __init__(self, tables: LogMelTables, window: int, hop: int) -> None:
+        self.window, self.hop = window, hop
+        self._width = tables.mel.shape[1]
+        self._arithmetic = _Arithmetic(tables)
+
+    def padded(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Zeros added to fill a window."""
         return np.pad(samples, (0, self.window - len(samples)))
 
-    def _rows(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Codes of every full window in `samples`."""
+    def __call__(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         count = max(0, 1 + (len(samples) - self.window) // self.hop)
-        codes = np.empty((count, self.width), np.int16)
+        codes = np.empty((count, self._width), np.int16)
         if count:
             frames = np.lib.stride_tricks.as_strided(
                 samples, (count, self.window),

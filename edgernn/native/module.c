@@ -1,4 +1,5 @@
-/* module.c - the compiled part of edgernn.native: programs, and streams that run them.
+/* module.c - the compiled part of edgernn.native: programs, and streams that run them; the
+ * frontend and the detector are in files of their own.
  *
  * Compiled once for each set of instructions (setup.py); EDGERNN_VARIANT is the module's
  * name without its underscore.  What comes from Python is checked by edgernn/native, but
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrays.h"
 #include "ernn_target.h"
 #include "program.h"
 
@@ -646,7 +648,8 @@ PyMODINIT_FUNC JOINED(PyInit__, EDGERNN_VARIANT)(void)
 {
     PyObject *made = PyModule_Create(&module);
     if (made == NULL || PyModule_AddType(made, &ProgramType) < 0 ||
-        PyModule_AddType(made, &StreamsType) < 0 ||
+        PyModule_AddType(made, &StreamsType) < 0 || add_frontend(made) < 0 ||
+        add_detector(made) < 0 ||
         PyModule_AddStringConstant(made, "TARGET", ERNN_TARGET) < 0 ||
         PyModule_AddStringConstant(
             made, "LAYOUT", ERNN_LAYOUT == ERNN_TILES ? "ERNN_TILES" : "ERNN_ROWS") < 0 ||

@@ -8,6 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edgernn.errors import ConfigError, ModelError
+from edgernn.frontend.compact import LogMelConstants, MelRuns, half_window
 from edgernn.frontend.logmel import LogMel
 from edgernn.frontend.tables import hann, make_tables
 from edgernn.quant import shift_codes
@@ -15,7 +16,6 @@ from edgernn.spec import LogMelSpec
 from firmware_export.chips import emulate
 from firmware_export.chips.chip import CHIPS
 from firmware_export.logmel import logmel_text
-from firmware_export.logmel_tables import LogMelConstants, MelRuns, half_window
 from tests.firmware.compiling import COMPILERS, SANITIZED, C, answer, program
 
 SPECS = {

@@ -13,6 +13,7 @@ from edgernn.spec import LogMelSpec
 from tests.frontend.integers import integer_codes
 from tests.frontend.reference import float_codes
 
+pytestmark = pytest.mark.usefixtures("compiled_or_numpy")
 SPECS = [
     LogMelSpec(),
     LogMelSpec(sample_rate_hz=8000, window_ms=32, hop_ms=10, mels=20, low_hz=0, high_hz=4000),

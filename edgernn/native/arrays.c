@@ -1,0 +1,41 @@
+/* arrays.c - see arrays.h. */
+#include "arrays.h"
+
+static int fits(const Py_buffer *view, char format, int dimensions, const Py_ssize_t *sizes)
+{
+    int i;
+    if (view->format == NULL || view->format[0] != format || view->format[1] != '\0' ||
+        view->ndim != dimensions) {
+        return 0;
+    }
+    for (i = 0; i < dimensions; i++) {
+        if (sizes[i] >= 0 && view->shape[i] != sizes[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int take_values(Py_buffer *view, PyObject *array, char format, int writable, int dimensions,
+                const Py_ssize_t *sizes, const char *name)
+{
+    const int flags = PyBUF_ND | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+    if (PyObject_GetBuffer(array, view, flags) < 0) {
+        return -1;
+    }
+    if (!fits(view, format, dimensions, sizes)) {
+        PyErr_Format(PyExc_ValueError,
+                     "%s: format '%c' in %d dimensions of the right sizes was needed", name, format,
+                     dimensions);
+        PyBuffer_Release(view);
+        return -1;
+    }
+    return 0;
+}
+
+void give_back(Py_buffer *view)
+{
+    if (view->obj != NULL) {
+        PyBuffer_Release(view);
+    }
+}
