@@ -72,7 +72,8 @@ class Detector:
     The arithmetic, exactly, per step:
 
     1. s[i] = round(32768 * score[i]), ties to even, at most 32767; sum[i] = s[i] of the
-       last n steps added, steps before the first counting 0; n = max(1, round(smoothing_ms / step_ms)).
+       last n steps added, steps before the first counting 0;
+       n = max(1, round(smoothing_ms / step_ms)).
     2. A label is disarmed when it fires, and armed again when sum[i] < n *
        round(32768 * low), where low = max(threshold[i] - hysteresis, threshold[i] / 2):
        a hysteresis as large as the threshold would let it fire only once.
