@@ -38,4 +38,5 @@ def encoder(frontend: FrontendSpec, q: QType) -> Encoder:
                          f"{CODE_SCALE:.9g} times a power of two. Make the model again: "
                          "edgernn quantize")
     # Of every code the frontend gives: a look-up takes a tenth of the time.
-    return shift_codes(np.arange(CODE_HIGH + 1), CODE_ZERO, shift, q.zero_point, q.dtype).take
+    every = np.arange(CODE_HIGH + 1, dtype=np.int16)
+    return shift_codes(every, CODE_ZERO, shift, q.zero_point, q.dtype).take

@@ -167,7 +167,7 @@ class Listener(FrameListener):
 
     def _lost(self, gap: int) -> Iterator[Detection]:
         end_after = self._skip(gap)
-        if gap > max(HOLD_S * self.rate_hz, HOLD_STEPS * self.frontend.hop):
+        if is_long(gap, self.rate_hz, self.frontend.hop):
             self.model.reset()
             self.detector.reset()
             self.summary.resets += 1
@@ -178,6 +178,11 @@ class Listener(FrameListener):
                 if found:
                     yield found
         self._next_end = end_after
+
+
+def is_long(gap: int, rate_hz: float, hop: int) -> bool:
+    """Whether a model begins anew after so many lost samples, rather than hold its state."""
+    return gap > max(HOLD_S * rate_hz, HOLD_STEPS * hop)
 
 
 def sample_rate_hz(model: ModelSpec) -> float:

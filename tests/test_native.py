@@ -187,7 +187,7 @@ def test_the_compiled_detectors_fire_as_the_one_in_numpy(seed, n, pause, thresho
     for module in kernels.compiled().values():
         together, places = native_detectors(constants, 3, 2, module), np.empty(2, np.int32)
         for rows, expected in zip(scores, want, strict=True):
-            assert together.push_all(rows, places) == sum(place >= 0 for place in expected)
+            assert together.push_all(rows, places, None) == sum(place >= 0 for place in expected)
             assert places.tolist() == expected
         assert [together.sum(i, s) for s in (0, 1) for i in (0, 1)] == [
             one.sum(i) for one in apart for i in (0, 1)]

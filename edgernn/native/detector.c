@@ -155,23 +155,27 @@ static PyObject *detector_push(Detector *self, PyObject *const *args, Py_ssize_t
 static PyObject *detector_push_all(Detector *self, PyObject *const *args, Py_ssize_t count)
 {
     const Py_ssize_t two[2] = {self->streams, self->labels};
-    Py_buffer scores = {0}, places = {0};
+    Py_buffer scores = {0}, places = {0}, held = {0};
     Py_ssize_t i;
     long fired = 0;
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "push_all(scores, places) was needed");
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "push_all(scores, places, held) was needed");
         return NULL;
     }
     if (take_values(&scores, args[0], 'f', 0, 2, two, "scores") == 0 &&
-        take_values(&places, args[1], 'i', 1, 1, two, "places") == 0) {
+        take_values(&places, args[1], 'i', 1, 1, two, "places") == 0 &&
+        (args[2] == Py_None || take_values(&held, args[2], '?', 0, 1, two, "held") == 0)) {
         for (i = 0; i < self->streams; i++) {
             int32_t *place = &((int32_t *)places.buf)[i];
-            *place = take_scores(self, i, (const float *)scores.buf + i * self->labels);
+            *place = held.buf != NULL && ((const char *)held.buf)[i]
+                         ? -1
+                         : take_scores(self, i, (const float *)scores.buf + i * self->labels);
             fired += *place >= 0;
         }
     }
     give_back(&scores);
     give_back(&places);
+    give_back(&held);
     return PyErr_Occurred() ? NULL : PyLong_FromLong(fired);
 }
 
@@ -205,9 +209,9 @@ static PyMethodDef detector_methods[] = {
                "Take float32 scores (labels): the place among the watched labels of the one that\n"
                "fired, or -1.")},
     {"push_all", (PyCFunction)(void (*)(void))detector_push_all, METH_FASTCALL,
-     PyDoc_STR("push_all(scores, places, /)\n--\n\n"
-               "The same of float32 scores (streams, labels), into int32 places (streams); gives how\n"
-               "many fired.")},
+     PyDoc_STR("push_all(scores, places, held, /)\n--\n\n"
+               "The same of float32 scores (streams, labels), into int32 places (streams); held, bool\n"
+               "(streams) or None, are left out: -1. Gives how many fired.")},
     {"sum", (PyCFunction)detector_sum, METH_VARARGS,
      PyDoc_STR("sum(place, stream, /)\n--\n\nSmoothed score of a watched label, times n * 32768.")},
     {"reset", (PyCFunction)detector_reset, METH_O,
