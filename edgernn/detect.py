@@ -25,6 +25,10 @@ class Detection:
     """Smoothed score when it fired, 0 to 1."""
     time_s: float
     """End of the frame that fired, seconds since the stream began."""
+    model: str = ""
+    """Which model, where several listen."""
+    input: str = ""
+    """To what, where they listen to several inputs."""
 
 
 def smoothed_steps(spec: DetectorSpec, step_ms: float) -> int:

@@ -8,7 +8,8 @@
     ├── DataError       a training set that cannot be used
     ├── ConfigError     a training option that makes no sense
     ├── QuantizeError   a network an int8 step cannot represent
-    └── OutputError     a file or sink that cannot be written
+    ├── OutputError     a file or sink that cannot be written
+    └── StateError      saved states of streams that cannot be used
 
 Each message says what was found, what was needed, and what to do.  The command
 line prints the message alone and exits with 1; anything else that escapes is a
@@ -50,3 +51,7 @@ class QuantizeError(EdgernnError):
 
 class OutputError(EdgernnError):
     """A file, or whatever else takes detections, cannot be written."""
+
+
+class StateError(EdgernnError):
+    """States that were saved cannot be gone on from."""

@@ -25,6 +25,13 @@ class LatencyHistogram:
         if seconds > self.largest_s:
             self.largest_s = seconds
 
+    def merge(self, other: "LatencyHistogram") -> None:
+        """Count all that another counted."""
+        for place, count in other._bins.items():
+            self._bins[place] += count
+        self.count += other.count
+        self.largest_s = max(self.largest_s, other.largest_s)
+
     def percentile_s(self, share: float) -> float:
         """Duration, seconds, that `share` (0 to 1) of all do not exceed; 0 without any."""
         reached = 0

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Union
 
 from edgernn.errors import ModelError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout of edgernn.json that this code writes; it reads all up to it."""
 
 TASKS = {
@@ -157,6 +157,30 @@ class DetectorSpec:
     """Milliseconds to stay silent after a detection."""
 
 
+DRIFT_POLICIES = {
+    "never": "the state is carried for as long as the stream lasts",
+    "silence": "it is reset when it has been quiet for a while",
+    "overlap": "two states take turns, the next one listening before it answers",
+}
+"""What may be done about the drift of a state, by name."""
+
+
+@dataclass(frozen=True)
+class DriftSpec:
+    """When the state of an endless stream begins anew (`edgernn.drift`)."""
+
+    policy: str = "never"
+    """One of `DRIFT_POLICIES`."""
+    silence_ms: int = 1000
+    """Milliseconds of silence after which `silence` resets."""
+    quiet_db: float = 6.0
+    """What counts as silence: decibels above the quietest of late, at most."""
+    period_s: float = 60.0
+    """Seconds for which each state of `overlap` answers."""
+    overlap_s: float = 3.0
+    """Seconds for which the next one listens before."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """Everything in edgernn.json."""
@@ -189,6 +213,8 @@ class ModelSpec:
     """SHA-256 of the other models in this file, by their names: `decoder` is the member
     ``decoder.tflite`` of the archive, a whole model file itself."""
     detector: DetectorSpec | None = None
+    drift: DriftSpec = DriftSpec()
+    """What keeps the state of an endless stream from drifting; until format 3, nothing did."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where the model comes from: versions, command, date, data and licences."""
     metrics: Mapping[str, float] = field(default_factory=dict)

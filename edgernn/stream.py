@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.detect import Detection, Detector
+from edgernn.drift import Carrier, carrier
 from edgernn.encode import Encoder
-from edgernn.errors import FeatureError
+from edgernn.errors import FeatureError, ModelError
 from edgernn.frames import Frame
 from edgernn.frontend import make_frontend
 from edgernn.latency import LatencyHistogram
-from edgernn.spec import DetectorSpec, LogMelSpec, ModelSpec, StandardizeSpec
+from edgernn.spec import DetectorSpec, DriftSpec, LogMelSpec, ModelSpec, StandardizeSpec
 from edgernn.step import StepModel
 
 HOLD_S = 0.5
@@ -46,6 +47,13 @@ class Summary:
     latency: LatencyHistogram = field(default_factory=LatencyHistogram)
     """Of each step, frontend apart."""
 
+    def add(self, other: "Summary") -> None:
+        """Count what another model, or another input, had besides."""
+        self.heard_s = max(self.heard_s, other.heard_s)
+        for name in ("steps", "held", "resets", "missing_s", "detections", "busy_s"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.latency.merge(other.latency)
+
     @property
     def real_time_factor(self) -> float:
         """Seconds of computing per second heard; 0.01 is a hundred times real time."""
@@ -71,12 +79,15 @@ class FrameListener(ABC):
         Told the scores and the time of every step.
     """
 
+    model: Any
+    """What listens: a `StepModel` or a `Bidirectional`."""
+
     def __init__(self, spec: ModelSpec, labels: tuple[str, ...], encode: Encoder,
                  detector: DetectorSpec | None, on_scores: Scores | None) -> None:
         self.frontend = make_frontend(spec.frontend)
         self.rate_hz = sample_rate_hz(spec)
         self.detector = Detector(detector or spec.detector or DetectorSpec({}), labels,
-                                 1000 * self.frontend.hop / self.rate_hz)
+                                 self._step_ms())
         self.summary = Summary()
         self._encode, self._on_scores = encode, on_scores
         self._samples = 0  # of the source so far, lost ones included
@@ -128,6 +139,9 @@ class FrameListener(ABC):
         self.summary.missing_s += gap / self.rate_hz
         return self._samples + self._first_end()
 
+    def _step_ms(self) -> float:
+        return 1000 * self.frontend.hop / self.rate_hz
+
     def _first_end(self) -> int:
         """Samples that the first row of a fresh frontend needs."""
         return int(getattr(self.frontend, "window", 1))
@@ -146,17 +160,65 @@ class Listener(FrameListener):
     model : StepModel
     detector, on_scores
         See `FrameListener`.
+    drift : DriftSpec, optional
+        In place of the one stored in the model.
+
+    Attributes
+    ----------
+    carrier : edgernn.drift.Carrier
+        What carries the model's state: itself, unless something is done about drift.
     """
 
     def __init__(self, model: StepModel, detector: DetectorSpec | None = None,
-                 on_scores: Scores | None = None) -> None:
+                 on_scores: Scores | None = None, drift: DriftSpec | None = None) -> None:
         super().__init__(model.spec, model.labels, model.encode, detector, on_scores)
-        self.model = model
+        self.model, self._drift = model, drift
+        self.carrier = self._carrier()
+
+    def replace(self, model: StepModel, detector: DetectorSpec | None = None) -> None:
+        """Go on with another model, or with another detector, from the next frame on.
+
+        No audio is lost.  The state goes on if the model's tensors are the same ones, and
+        the window of the frontend if that is.
+
+        Parameters
+        ----------
+        model : StepModel
+        detector : DetectorSpec, optional
+            In place of the one stored in the model.
+
+        Raises
+        ------
+        ModelError
+            If the model listens to another kind or rate of input.
+        """
+        spec, before = model.spec, self.model.spec
+        if sample_rate_hz(spec) != self.rate_hz or type(spec.frontend) is not type(before.frontend):
+            raise ModelError(f"the new model listens to {spec.frontend.kind!r} at "
+                             f"{sample_rate_hz(spec):g} Hz, the old one to "
+                             f"{before.frontend.kind!r} at {self.rate_hz:g} Hz; the same was "
+                             "needed. Start the stream again for this one")
+        state = self.carrier.state()
+        same_frontend = spec.frontend == before.frontend
+        if not same_frontend:
+            self.frontend = make_frontend(spec.frontend)
+            self._next_end = self._samples + self._first_end()
+        wanted = detector or spec.detector or DetectorSpec({})
+        if not (same_frontend and model.labels == self.model.labels
+                and wanted == self.detector.spec):
+            self.detector = Detector(wanted, model.labels, self._step_ms())
+        self.model, self._encode = model, model.encode
+        self.carrier = self._carrier()
+        if spec.model_sha256 == before.model_sha256:
+            self.carrier.restore(state)
+
+    def _carrier(self) -> Carrier:
+        return carrier(self.model, self._drift or self.model.spec.drift, self._step_ms() / 1000)
 
     def _steps(self, codes: NDArray[Any]) -> Iterator[Detection]:
         for frame in codes:
             begin = time.perf_counter()
-            scores = self.model.step(frame)
+            scores = self.carrier.step(frame)
             end = time.perf_counter()
             self.summary.latency.add(end - begin)
             self.summary.steps += 1
@@ -168,13 +230,13 @@ class Listener(FrameListener):
     def _lost(self, gap: int) -> Iterator[Detection]:
         end_after = self._skip(gap)
         if is_long(gap, self.rate_hz, self.frontend.hop):
-            self.model.reset()
+            self.carrier.reset()
             self.detector.reset()
             self.summary.resets += 1
         else:
             while self._next_end < end_after:
                 self.summary.held += 1
-                found = self._detect(self.model.hold())
+                found = self._detect(self.carrier.hold())
                 if found:
                     yield found
         self._next_end = end_after

@@ -38,17 +38,20 @@ class WantedInput:
 
 
 def input_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options; it gets them as one argument, `wanted_input`."""
+    """Give a command the options; it gets them as one argument, `wanted_inputs`."""
     @functools.wraps(command)
     def gathered(*given: Any, **named: Any) -> None:
-        wanted = WantedInput(*(named.pop(name) for name in WantedInput.__dataclass_fields__))
-        command(*given, wanted_input=wanted, **named)
+        sources = named.pop("sources") or ("mic",)
+        shared = {name: named.pop(name) for name in WantedInput.__dataclass_fields__
+                  if name != "source"}
+        wanted = tuple(WantedInput(source=source, **shared) for source in sources)
+        command(*given, wanted_inputs=wanted, **named)
 
     for option in reversed((
-        click.option("--input", "source", default="mic", show_default=True,
+        click.option("--input", "sources", multiple=True,
                      help="mic, an audio file, a CSV file of sensor rows, a text file, or - for "
                           "stdin: raw signed 16-bit little-endian mono at the model's rate, CSV "
-                          "rows, or lines."),
+                          "rows, or lines. May be repeated  [default: mic]"),
         click.option("--device", help="Microphone, by number or part of its name "
                                       "(default: the system's default input)."),
     )):

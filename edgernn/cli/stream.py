@@ -12,47 +12,28 @@ from typing import Any
 import click
 
 from edgernn.cli.inputs import WantedInput, input_options, open_input
-from edgernn.cli.models import BUNDLED
+from edgernn.cli.listening import NUMBERS, Listening, WantedModels, detector_of, model_options
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.errors import SourceError
-from edgernn.interpreter import BACKENDS
-
-NUMBERS = ("regress", "next")
-"""Tasks whose every score is wanted, and none is a detection."""
-
-LONGEST_MS = 60_000
-"""A minute: more smoothing or silence than that is a slip of the keyboard."""
+from edgernn.sources.merged import Merged
+from edgernn.stream import Summary
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path),
-              help='The .tflite to run (default: the bundled one for "computer" and "alexa").')
+@model_options
 @input_options
-@click.option("--threshold", "thresholds", multiple=True, metavar="P|LABEL=P",
-              help="Fire when the smoothed score reaches P, 0 to 1; for one label or for all; "
-                   "may be repeated (default: the values stored in the model; "
-                   "`edgernn info` shows them).")
-@click.option("--smoothing-ms", type=click.IntRange(0, LONGEST_MS),
-              help="Milliseconds over which scores are averaged (default: stored in the model).")
-@click.option("--hysteresis", type=click.FloatRange(0, 1),
-              help="How far below its threshold a score must fall before it may fire again, "
-                   "0 to 1 (default: stored in the model).")
-@click.option("--refractory-ms", type=click.IntRange(0, LONGEST_MS),
-              help="Milliseconds of silence after a detection (default: stored in the model).")
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
-              help="The interpreter to run the model in; auto is the fastest installed.")
 @click.option("--meter", is_flag=True, help="Draw each label's score on the terminal (stderr).")
 @click.option("--scores", is_flag=True,
               help="Print every step's scores as JSON lines, besides detections.")
 @sink_options
-def command(model: Path | None, wanted_input: WantedInput, thresholds: tuple[str, ...],
-            backend: str, meter: bool, scores: bool, wanted_sinks: WantedSinks,
-            **detector: Any) -> None:
-    """Drive a model over a microphone, a file or a pipe.
+def command(wanted_models: WantedModels, wanted_inputs: tuple[WantedInput, ...], meter: bool,
+            scores: bool, wanted_sinks: WantedSinks) -> None:
+    """Drive models over a microphone, files or a pipe.
 
     Prints one JSON line per detection: label, smoothed score (0 to 1), and time in
-    seconds since the stream began. Ctrl-C ends it with a summary on stderr. A model of
-    numbers prints one line per row; a model of texts one per line of text.
+    seconds since the stream began; of several models or inputs also which. Ctrl-C ends it
+    with a summary on stderr. A model of numbers prints one line per row; a model of texts
+    one per line of text.
 
     \b
       edgernn stream
@@ -60,57 +41,115 @@ def command(model: Path | None, wanted_input: WantedInput, thresholds: tuple[str
       arecord -q -f S16_LE -r 16000 -t raw | edgernn stream --input -
     """
     from edgernn import bundle
-    from edgernn.lines import answers
     from edgernn.spec import TokenSpec
-    from edgernn.step import StepModel
-    from edgernn.stream import Listener, listen
 
-    path = model or BUNDLED
-    parts = bundle.read(path)
-    if parts.spec.task == "transduce":
-        from edgernn.transduce import Transducer, targets
-
-        transducer = Transducer(parts, backend)
+    path = wanted_models.paths[0]
+    first = bundle.read(path)
+    if first.spec.task == "transduce" or isinstance(first.spec.frontend, TokenSpec):
+        _one(wanted_models, wanted_inputs, "a model of texts")
         wanted_sinks.refuse("a model of texts")
-        return _answer_lines(lambda lines: targets(transducer, lines), wanted_input.source)
-    if "head" in parts.parts:
-        from edgernn.bidirectional import Bidirectional, tagged
-        from edgernn.bidirectional_stream import BidirectionalListener
-
-        opened: Any = Bidirectional(parts, backend)
-        listener_of: Any = BidirectionalListener
-        answers_of: Any = tagged
-    else:
-        opened, listener_of, answers_of = StepModel.load(parts, backend), Listener, answers
-    if isinstance(parts.spec.frontend, TokenSpec):
-        wanted_sinks.refuse("a model of texts")
-        return _answer_lines(lambda lines: answers_of(opened, lines), wanted_input.source)
-    scores = scores or parts.spec.task in NUMBERS
-    wanted = _detector(parts.spec, opened.labels, thresholds, detector)
+        return _answer_lines(_answers(first, wanted_models.backend), wanted_inputs[0].source)
     watch: list[Any] = []
 
     def show_scores(values: Any, time_s: float) -> None:
         for show in watch:
             show(values, time_s)
 
-    listener = listener_of(opened, wanted, show_scores if scores or meter else None)
+    scores = scores or first.spec.task in NUMBERS
+    several = len(wanted_models.paths) * len(wanted_inputs) > 1
+    if several and (scores or meter):
+        raise click.UsageError("scores are shown of one model that listens to one input; there are "
+                               "several. Leave out --meter and --scores, and models of numbers")
+    on_scores = show_scores if scores or meter else None
+    if "head" in first.parts:
+        _one(wanted_models, wanted_inputs, "a model that reads both ways")
+        listening: Any = _ReadingBothWays(first, wanted_models, on_scores)
+    else:
+        listening = Listening(wanted_models, [each.source for each in wanted_inputs], on_scores)
+    _run(listening, path, wanted_inputs, wanted_sinks, watch, meter, scores)
+
+
+def _run(listening: Any, path: Path, inputs: tuple[WantedInput, ...], wanted_sinks: WantedSinks,
+         watch: list[Any], meter: bool, scores: bool) -> None:
+    """Listen until the inputs end, or a signal says so."""
+    listener = next(iter(listening.ensembles[0].listeners.values()))
+    labels = tuple(dict.fromkeys(label for each in listening.ensembles[0].listeners.values()
+                                 for label in each.model.labels))
     with contextlib.ExitStack() as stack:
-        frames = stack.enter_context(open_input(wanted_input, listener, path))
-        sinks = Sinks(wanted_sinks, opened.labels, live=frames.live,
-                      recorded=wanted_input.recorded)
-        stack.callback(_print_summary, listener, frames, sinks)
+        opened = [stack.enter_context(open_input(each, listener, path)) for each in inputs]
+        frames: Any = stack.enter_context(Merged(opened, [each.source for each in inputs]))
+        sinks = Sinks(wanted_sinks, labels, live=frames.live,
+                      recorded=all(each.recorded for each in inputs))
+        stack.callback(_print_summary, listening, frames, sinks)
         stack.callback(sinks.close)
-        _say_what_runs(listener, frames, wanted_input.source)
-        heard = _display(stack, frames, meter, watch, opened.labels)
+        _say_what_runs(listening, opened, inputs)
+        heard = _numbered(_display(stack, opened[0], meter, watch, labels)) if (
+            len(opened) == 1) else frames
         # After the display, which on a terminal keeps a place for lines above itself, and
         # so that what waits is written before the display is taken down.
         stack.enter_context(sinks)
         if scores:
             watch.append(sinks.scores)
-        with _until_stopped():
-            for found in listen(heard, listener):
-                sinks.detection(found)
+        with _until_stopped(), listening.kept():
+            for number, frame in heard:
+                ensemble = listening.ensembles[number]
+                for found in ensemble.flush() if frame is None else ensemble.push(frame):
+                    sinks.detection(found if len(opened) == 1 else dataclasses.replace(
+                        found, input=inputs[number].source))
+                listening.look_after()
             sinks.drain()
+
+
+def _numbered(frames: Any) -> Iterator[tuple[int, Any]]:
+    """Frames of the only input, as of several."""
+    for frame in frames:
+        yield 0, frame
+    yield 0, None
+
+
+def _one(models: WantedModels, inputs: tuple[WantedInput, ...], model: str) -> None:
+    models.refuse(model)
+    if len(inputs) > 1:
+        raise click.UsageError(f"{model} takes one --input; there are {len(inputs)}")
+
+
+class _ReadingBothWays:
+    """A bidirectional model as `Listening` is for others."""
+
+    def __init__(self, parts: Any, wanted: WantedModels, on_scores: Any) -> None:
+        from edgernn.bidirectional import Bidirectional
+        from edgernn.bidirectional_stream import BidirectionalListener
+        from edgernn.ensemble import Ensemble
+
+        model = Bidirectional(parts, wanted.backend)
+        detector = detector_of(parts.spec, model.labels, wanted)
+        self.ensembles = [Ensemble({"": BidirectionalListener(model, detector, on_scores)})]
+
+    def kept(self) -> contextlib.AbstractContextManager[None]:
+        """Nothing is kept."""
+        return contextlib.nullcontext()
+
+    def look_after(self) -> None:
+        """Nothing is due."""
+
+
+def _answers(parts: Any, backend: str) -> Callable[[Any], Iterator[Any]]:
+    """What a model of texts says of lines."""
+    if parts.spec.task == "transduce":
+        from edgernn.transduce import Transducer, targets
+
+        transducer = Transducer(parts, backend)
+        return lambda lines: targets(transducer, lines)
+    if "head" in parts.parts:
+        from edgernn.bidirectional import Bidirectional, tagged
+
+        both = Bidirectional(parts, backend)
+        return lambda lines: tagged(both, lines)
+    from edgernn.lines import answers
+    from edgernn.step import StepModel
+
+    model = StepModel.load(parts, backend)
+    return lambda lines: answers(model, lines)
 
 
 def _display(stack: contextlib.ExitStack, frames: Any, meter: bool, watch: list[Any],
@@ -131,32 +170,6 @@ def _display(stack: contextlib.ExitStack, frames: Any, meter: bool, watch: list[
     from edgernn.sinks.progress import Progress
 
     return stack.enter_context(Progress(frames, frames.duration_s))
-
-
-def _detector(model: Any, labels: tuple[str, ...], thresholds: tuple[str, ...],
-              changes: dict[str, Any]) -> Any:
-    """The stored detector with what the command line changes; a number is never detected."""
-    from edgernn.spec import DetectorSpec
-
-    spec = model.detector or DetectorSpec({})
-    if model.task in NUMBERS:
-        return spec
-    chosen = dict(spec.thresholds) or dict.fromkeys(labels, 0.5)
-    for given in thresholds:
-        name, _, value = given.rpartition("=")
-        if name and name not in labels:
-            raise click.UsageError(f"--threshold {given}: the model has no label {name!r}; it has "
-                                   f"{', '.join(labels)}")
-        try:
-            p = float(value)
-        except ValueError:
-            raise click.UsageError(f"--threshold {given}: {value!r} is no number; "
-                                   "P or LABEL=P was needed, P from 0 to 1") from None
-        if not 0 < p <= 1:
-            raise click.UsageError(f"--threshold {given}: {p} is not above 0 and at most 1")
-        chosen.update({name: p} if name else dict.fromkeys(chosen, p))
-    kept = {key: value for key, value in changes.items() if value is not None}
-    return dataclasses.replace(spec, thresholds=chosen, **kept)
 
 
 def _answer_lines(answers: Callable[[Any], Iterator[Any]], source: str) -> None:
@@ -198,29 +211,38 @@ def _until_stopped() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say_what_runs(listener: Any, frames: Any, source: str) -> None:
-    listens = ", ".join(f"{label} at {p:g}"
+def _say_what_runs(listening: Any, opened: list[Any], inputs: tuple[WantedInput, ...]) -> None:
+    listeners = list(listening.ensembles[0].listeners.values())
+    listens = ", ".join(f"{label} at {p:g}" for listener in listeners
                         for label, p in listener.detector.spec.thresholds.items())
-    doing = f"listening for {listens}" if listens else f"giving {', '.join(listener.model.labels)}"
-    where = f"microphone {frames.device.name!r}" if hasattr(frames, "device") else source
-    late = getattr(listener.model, "latency_ms", 0.0)
+    model = listeners[0].model
+    doing = f"listening for {listens}" if listens else f"giving {', '.join(model.labels)}"
+    where = ", ".join(f"microphone {frames.device.name!r}" if hasattr(frames, "device")
+                      else wanted.source for frames, wanted in zip(opened, inputs, strict=True))
+    late = getattr(model, "latency_ms", 0.0)
     waits = ", each frame answered at the end" if late is None else (
         f", each frame answered up to {late:g} ms late" if late else "")
-    print(f"edgernn: {where}, {listener.model.runtime.name}, {doing:.200}{waits}",
+    gate = listening.ensembles[0].gate
+    behind = f", behind {', '.join(gate.listener.model.labels)}" if gate else ""
+    print(f"edgernn: {where:.200}, {model.runtime.name}, {doing:.200}{waits}{behind:.100}",
           file=sys.stderr)
 
 
-def _print_summary(listener: Any, frames: Any, sinks: Sinks) -> None:
-    summary, latency = listener.summary, listener.summary.latency
+def _print_summary(listening: Any, frames: Merged, sinks: Sinks) -> None:
+    summary = Summary()
+    for ensemble in listening.ensembles:
+        summary.add(ensemble.summary)
     if not summary.heard_s:  # an error says what happened instead
         return
+    latency = summary.latency
     speed = 1 / summary.real_time_factor if summary.busy_s else 0.0
     us = {f"step_{name}_us": round(1e6 * value, 1) for name, value in (
         ("p50", latency.percentile_s(0.5)), ("p99", latency.percentile_s(0.99)),
         ("max", latency.largest_s))}
+    gates = [ensemble for ensemble in listening.ensembles if ensemble.gate]
+    let = {"let_through_s": round(sum(each.let_through_s for each in gates), 2)} if gates else {}
     print("edgernn: " + json.dumps({
         "heard_s": round(summary.heard_s, 2), "detections": summary.detections,
         "times_real_time": round(speed), **us, "steps": summary.steps, "held": summary.held,
-        "resets": summary.resets, "overflows": frames.overflows, "dropped": frames.dropped,
-        "sinks_dropped": sinks.dropped}),
-        file=sys.stderr)
+        "resets": summary.resets, **let, "overflows": frames.count("overflows"),
+        "dropped": frames.count("dropped"), "sinks_dropped": sinks.dropped}), file=sys.stderr)

@@ -40,9 +40,13 @@ class JsonLines:
 
 
 def detection_tree(found: Detection) -> dict[str, Any]:
-    """A detection as JSON has it: the score to four decimals, the time to a millisecond."""
-    return {**dataclasses.asdict(found), "score": round(found.score, 4),
+    """A detection as JSON has it: the score to four decimals, the time to a millisecond.
+
+    Of which model and input it says only where there are several.
+    """
+    tree = {**dataclasses.asdict(found), "score": round(found.score, 4),
             "time_s": round(found.time_s, 3)}
+    return {key: value for key, value in tree.items() if value != "" or key == "label"}
 
 
 def scores_tree(labels: tuple[str, ...], scores: NDArray[np.float32],
