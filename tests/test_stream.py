@@ -14,6 +14,7 @@ from edgernn.latency import LatencyHistogram
 from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.stream import HOLD_S, Listener, listen
+from tests.sounds import cut, wandering
 
 RATE, HOP, WINDOW = 16000, 320, 480
 SENSITIVE = DetectorSpec({"label1": 0.26, "label2": 0.26, "label3": 0.26}, smoothing_ms=40,
@@ -23,25 +24,6 @@ SENSITIVE = DetectorSpec({"label1": 0.26, "label2": 0.26, "label3": 0.26}, smoot
 @pytest.fixture(scope="module")
 def model(model_files):
     return StepModel.open(model_files["kws"])
-
-
-def audio(seconds=3.0, seed=0):
-    """Noise whose loudness and color wander, so that scores do too."""
-    rng = np.random.default_rng(seed)
-    n = int(seconds * RATE)
-    noise = rng.normal(size=n) + 3 * np.sin(np.cumsum(rng.uniform(0.01, 0.6, n)))
-    loudness = 10 ** np.interp(np.arange(n), np.linspace(0, n, 12), rng.uniform(1, 3.5, 12))
-    return np.clip(noise * loudness, -32768, 32767).astype(np.int16)
-
-
-def cut(samples, sizes):
-    at = 0
-    for size in sizes:
-        if at < len(samples):
-            yield Frame(samples[at : at + size], at / RATE)
-            at += size
-    if at < len(samples):
-        yield Frame(samples[at:], at / RATE)
 
 
 def run(model, frames):
@@ -55,7 +37,7 @@ def run(model, frames):
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 9000), max_size=30))
 def test_detections_do_not_depend_on_how_audio_is_cut(model, sizes):
-    samples = audio()
+    samples = wandering()
     expected = run(model, [Frame(samples, 0.0)])
     assert expected[0], "the test's audio fires nothing"
     found = run(model, cut(samples, sizes))
@@ -63,7 +45,7 @@ def test_detections_do_not_depend_on_how_audio_is_cut(model, sizes):
 
 
 def test_a_step_is_timed_by_the_end_of_its_window(model):
-    _, steps, summary = run(model, [Frame(audio(1.0), 0.0)])
+    _, steps, summary = run(model, [Frame(wandering(1.0), 0.0)])
     assert [t for _, t in steps] == [(WINDOW + i * HOP) / RATE for i in range(len(steps))]
     assert summary.steps == len(steps) == 1 + (RATE - WINDOW) // HOP
     assert summary.heard_s == 1.0
@@ -72,7 +54,7 @@ def test_a_step_is_timed_by_the_end_of_its_window(model):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3 * RATE), st.integers(1, RATE))
 def test_time_never_shifts_over_a_gap(model, lost, before):
-    samples = audio(2.0)
+    samples = wandering(2.0)
     frames = [Frame(samples[:before], 0.0),
               Frame(samples[before + lost :] if before + lost + WINDOW <= len(samples) else samples,
                     (before + lost) / RATE, lost)]
@@ -88,7 +70,7 @@ def test_time_never_shifts_over_a_gap(model, lost, before):
 
 
 def test_a_short_gap_holds_and_a_long_one_resets(model):
-    samples = audio(2.0)
+    samples = wandering(2.0)
     short, long = int(0.2 * RATE), int((HOLD_S + 0.1) * RATE)
     held = run(model, [Frame(samples[:RATE], 0.0), Frame(samples[RATE:], 1.2, short)])[2]
     # Windows that would have ended in the gap, and those that it breaks.
@@ -122,7 +104,7 @@ def test_percentiles_are_within_a_tenth(durations, share):
 
 
 def test_the_loop_adds_nothing_to_frontend_and_model(model):
-    samples = audio(1.0, seed=3)
+    samples = wandering(1.0, seed=3)
     by_hand = model.fork()
     rows = LogMel(LogMelSpec()).whole(samples)
     expected = [by_hand.step(codes).tolist() for codes in model.encode(rows)]
@@ -130,7 +112,7 @@ def test_the_loop_adds_nothing_to_frontend_and_model(model):
 
 
 def test_a_held_step_repeats_the_scores_before_it(model):
-    samples, lost = audio(2.0), 5 * HOP
+    samples, lost = wandering(2.0), 5 * HOP
     _, steps, summary = run(model, [Frame(samples[:RATE], 0.0),
                                     Frame(samples[RATE:], 1 + lost / RATE, lost)])
     heard = 1 + (RATE - WINDOW) // HOP

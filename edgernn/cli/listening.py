@@ -199,7 +199,9 @@ class Listening:
                 reloader.close()
 
     def _streams(self) -> dict[str, Any]:
-        """What listens, by the names that a state file has."""
+        """What listens, by the names that a state file has: of several inputs, with the input."""
+        if len(self.inputs) == 1:
+            return {name: listeners[0] for name, listeners in self._listeners.items()}
         return {f"{name} at {at}": listener for name, listeners in self._listeners.items()
                 for at, listener in zip(self.inputs, listeners, strict=True)}
 
