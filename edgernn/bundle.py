@@ -9,7 +9,6 @@ A model of several parts has the others as further members, each a whole model f
 """
 
 import dataclasses
-import hashlib
 import io
 import zipfile
 import zlib
@@ -20,6 +19,15 @@ from pathlib import Path
 from edgernn import files, spec
 from edgernn.errors import ModelError
 from edgernn.spec import ModelSpec
+
+# hashlib's own loads all of OpenSSL, a tenth of what a device spends on edgernn.
+try:
+    from _sha2 import sha256
+except ImportError:
+    try:
+        from _sha256 import sha256  # until Python 3.11
+    except ImportError:
+        from hashlib import sha256
 
 MEMBER = "edgernn.json"
 SUFFIX = ".tflite"
@@ -60,8 +68,8 @@ def attach(flatbuffer: bytes, model: ModelSpec, parts: Mapping[str, bytes] | Non
     """
     parts = parts or {}
     model = dataclasses.replace(
-        model, model_sha256=hashlib.sha256(flatbuffer).hexdigest(),
-        parts={name: hashlib.sha256(data).hexdigest() for name, data in parts.items()})
+        model, model_sha256=sha256(flatbuffer).hexdigest(),
+        parts={name: sha256(data).hexdigest() for name, data in parts.items()})
     file = io.BytesIO(flatbuffer)
     # Appending makes the offsets count from the start of the file, as unzip wants them.
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
@@ -108,7 +116,7 @@ def parse(data: bytes, where: str = "the model", path: Path = Path()) -> Bundle:
                          "be damaged, or come from another tool; copy it again, or make it with "
                          "edgernn quantize") from problem
     flatbuffer = data[: member.header_offset]
-    found = hashlib.sha256(flatbuffer).hexdigest()
+    found = sha256(flatbuffer).hexdigest()
     if found != model.model_sha256:
         raise ModelError(f"{where} is damaged: its SHA-256 is {found[:12]}..., and "
                          f"{MEMBER} says {model.model_sha256[:12]}... Copy it again, or make it "
@@ -126,7 +134,7 @@ def _part(archive: zipfile.ZipFile, name: str, digest: str, where: str) -> bytes
         raise ModelError(f"{where} lacks its part {name!r}: {MEMBER} names it, but the file holds "
                          f"{', '.join(archive.namelist())}. Copy it again, or make it again: "
                          "edgernn quantize") from None
-    found = hashlib.sha256(data).hexdigest()
+    found = sha256(data).hexdigest()
     if found != digest:
         raise ModelError(f"the part {name!r} of {where} is damaged: its SHA-256 is {found[:12]}"
                          f"..., and {MEMBER} says {digest[:12]}... Copy it again, or make it "

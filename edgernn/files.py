@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,8 @@ def replacing(path: Path) -> Iterator[Path]:
     OutputError
         If it cannot be written; `path` is then as it was.
     """
+    import tempfile  # and all that it imports: a device that only listens has no use for it
+
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.",
                                         suffix=path.suffix)

@@ -5,7 +5,6 @@ are equal to the byte; LiteRT and tflite-runtime differ by a step of the integer
 """
 
 import contextlib
-import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -144,15 +143,19 @@ BACKENDS = ("auto", *OPENERS)
 
 def available() -> dict[str, str]:
     """Versions of the interpreters installed here, by backend, fastest first."""
-    found = {}
+    return dict(_installed())
+
+
+def _installed() -> Iterator[tuple[str, str]]:
     with contextlib.suppress(ImportError):
         from edgernn.native import kernels
 
-        found["c"] = f"{edgernn.__version__} ({kernels.best().TARGET})"
+        yield "c", f"{edgernn.__version__} ({kernels.best().TARGET})"
+    import importlib.metadata  # takes 3 MB, which a device with the backend c need not spend
+
     for name, package in PACKAGES.items():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(package)
-    return found
+            yield name, importlib.metadata.version(package)
 
 
 def open_runtime(backend: str, flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
@@ -193,15 +196,15 @@ def open_runtime(backend: str, flatbuffer: bytes, graph: Graph, spec: ModelSpec)
 
 def _first(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     """The fastest that takes the model: the C kernels lack ops that interpreters have."""
-    names = list(available())
-    if not names:
-        raise BackendError("no interpreter is installed; one of "
+    refusal = BackendError("no interpreter is installed; one of "
                            f"{', '.join(PACKAGES.values())} was needed. "
                            'Install it: pip install "edgernn[device]"')
-    for name in names[:-1]:
-        with contextlib.suppress(BackendError):
+    for name, _ in _installed():
+        try:
             return open_runtime(name, flatbuffer, graph, spec)
-    return open_runtime(names[-1], flatbuffer, graph, spec)
+        except BackendError as problem:
+            refusal = problem
+    raise refusal
 
 
 @contextlib.contextmanager

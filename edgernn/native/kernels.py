@@ -1,7 +1,9 @@
 """Which of the compiled modules this processor runs best."""
 
+import contextlib
 import functools
 import importlib
+from collections.abc import Iterator
 from types import ModuleType
 
 BASE = "edgernn.native._base"
@@ -17,7 +19,7 @@ def best() -> ModuleType:
     ImportError
         If edgernn was installed without any.
     """
-    return next(iter(compiled().values()))
+    return next(_modules())
 
 
 @functools.cache
@@ -30,12 +32,13 @@ def compiled() -> dict[str, ModuleType]:
     ImportError
         If edgernn was installed without any.
     """
+    return {module.TARGET: module for module in _modules()}
+
+
+def _modules() -> Iterator[ModuleType]:
+    """All of them, each loaded when it is asked for: they take memory."""
     base = importlib.import_module(BASE)
-    found = {}
     for name in base.better():
-        try:
-            module = importlib.import_module(f"edgernn.native.{name}")
-        except ImportError:  # a compiler too old for these instructions
-            continue
-        found[module.TARGET] = module
-    return found | {base.TARGET: base}
+        with contextlib.suppress(ImportError):  # a compiler too old for these instructions
+            yield importlib.import_module(f"edgernn.native.{name}")
+    yield base
