@@ -12,34 +12,52 @@ from edgernn.interpreter import BACKENDS
 
 
 @click.command()
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(path_type=Path))
 @click.option("--backend", "backends", multiple=True, type=click.Choice(BACKENDS[1:]),
               help="Interpreter to measure; may be repeated (default: all that are installed; "
                    "`edgernn --version` lists them).")
 @click.option("--steps", type=click.IntRange(100, 10_000_000), default=5000, show_default=True,
-              help="Steps to time in each interpreter; the slow emulator gets a hundredth.")
+              help="Steps, and frames, to time in each; the slow emulator gets a hundredth.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True,
-              help="Seconds of generated input for the whole path.")
+              help="Seconds of generated input that is heard in blocks, as a file is.")
+@click.option("--streams", type=click.IntRange(1, 1_000_000), metavar="N",
+              help="Instead: drive so many live streams of audio for --seconds, on one core.")
 @click.option("--part", default="", help="Of a model of several parts, which one's step to time "
                                          "(default: the main one; `edgernn info` names them).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(model: Path | None, backends: tuple[str, ...], steps: int, seconds: float,
-            part: str, as_json: bool) -> None:
-    """Measure what a MODEL costs on this machine; without MODEL, the bundled one.
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Draw how long frames took, as .png, .svg or .pdf.")
+def command(models: tuple[Path, ...], backends: tuple[str, ...], steps: int, seconds: float,
+            streams: int | None, part: str, as_json: bool, plot: Path | None) -> None:
+    """Measure what MODELs cost on this machine; without MODEL, the bundled one.
 
-    Step latency beside the interpreter's own calls, the frontend, the whole path in times
-    real time, and what importing edgernn costs a fresh process. Microseconds are medians
-    and 99th percentiles; other programs running at the same time spoil them.
+    Per backend: a step beside the interpreter's own calls; every stage of a frame's way from
+    samples to detections; a fresh process. Microseconds are of frames timed in turns; other
+    programs running at the same time spoil them. onnxruntime (with onnx) and pymicro-wakeword
+    are measured beside it where they are installed.
     """
     from edgernn.cost import measure
 
-    path = model or BUNDLED
+    paths = models or (BUNDLED,)
+    if streams:
+        from edgernn.cost.streams import streams_cost
+
+        return _show_streams(streams_cost(paths[0], streams, seconds), as_json)
+    if plot:
+        from edgernn.cost.plot import needs_matplotlib
+
+        needs_matplotlib(plot)
     with _Bar(not as_json) as bar:
-        tree = measure(path, backends, steps, seconds, bar.say, part)
+        tree = measure(paths, backends, steps, seconds, bar.say, part)
     if as_json:
         click.echo(json.dumps(tree, indent=2))
     else:
         _print_tables(tree)
+    if plot:
+        from edgernn.cost.plot import draw
+
+        draw(tree, plot)
+        print(f"edgernn: drawn in {plot}", file=sys.stderr)
 
 
 class _Bar:
@@ -68,34 +86,117 @@ class _Bar:
 
 def _print_tables(tree: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
-    steps = Table("backend", "step p50", "p99", "max", "its own calls p50", "ratio",
-                  title="One step, microseconds", title_justify="left")
-    for name, cost in tree["backends"].items():
-        if "error" in cost:
-            steps.add_row(name, cost["error"])
+    for table in (_frames(tree), _stages(tree), _others(tree), _steps(tree), _processes(tree)):
+        if table is not None:
+            console.print(table)
+    parts = [run for run in tree["runs"] if "part" in run]
+    if parts:
+        console.print(f"The file has the parts {', '.join(parts[0]['parts'])}; these are steps of "
+                      f"{parts[0]['part']}: --part chooses another.")
+    console.print(tree["machine"])
+
+
+def _table(title: str, *columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    return table
+
+
+def _name(run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
+    """What tells a run from the others."""
+    several = len({each["model"] for each in runs}) > 1
+    return f"{Path(run['model']).stem}, {run['backend']}" if several else str(run["backend"])
+
+
+def _with(runs: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    return [run for run in runs if key in run]
+
+
+def _frames(tree: dict[str, Any]) -> Any:
+    runs = _with(tree["runs"], "path")
+    if not runs:
+        return None
+    table = _table("From samples to detections, microseconds a frame", "backend", "p50", "mean",
+                   "p99", "p99.9", "max", "jitter", "x real time", "in blocks")
+    for run in runs:
+        table.add_row(_name(run, runs), *_durations(run["path"]["frame"]),
+                      f"{1 / run['path']['real_time_factor']:,.0f}",
+                      f"{run['times_real_time_in_blocks']:,.0f}")
+    return table
+
+
+def _others(tree: dict[str, Any]) -> Any:
+    if not tree["others"]:
+        return None
+    table = _table("Other packages, microseconds", "package", "what", "p50", "mean", "p99")
+    for name, other in tree["others"].items():
+        table.add_row(f"{name} {other['version']}", other["what"],
+                      *_durations(other["frame"])[:3])
+    return table
+
+
+def _durations(times: dict[str, float]) -> list[str]:
+    return [f"{times[key]:,.1f}" for key in ("p50", "mean", "p99", "p99.9", "max", "jitter")]
+
+
+def _stages(tree: dict[str, Any]) -> Any:
+    runs = _with(tree["runs"], "path")
+    if not runs:
+        return None
+    stages = list(runs[0]["path"]["stages"])
+    table = _table("Its stages, medians", "backend", *stages)
+    for run in runs:
+        table.add_row(_name(run, runs), *(f"{run['path']['stages'][stage]['p50']:,.1f}"
+                                          for stage in stages))
+    return table
+
+
+def _steps(tree: dict[str, Any]) -> Any:
+    runs = tree["runs"]
+    table = _table("A step of float features, beside the interpreter's own calls, microseconds",
+                   "backend", "profile", "step p50", "p99", "its own calls p50", "ratio")
+    for run in runs:
+        name = _name(run, runs)
+        if "error" in run:
+            table.add_row(f"{name}: {run['error']}")
             continue
-        steps.add_row(f"{name} {cost['version']}", *(f"{cost['step_us'][key]:.1f}"
-                                                     for key in ("p50", "p99", "max")),
-                      f"{cost['calls_us']['p50']:.1f}", f"{cost['ratio']:.2f}")
-    console.print(steps)
-    if "part" in tree:
-        console.print(f"The file has the parts {', '.join(tree['parts'])}; these are steps of "
-                      f"{tree['part']}: --part chooses another.")
+        table.add_row(f"{name} {run['version']}", run["profile"], f"{run['step_us']['p50']:,.1f}",
+                      f"{run['step_us']['p99']:,.1f}", f"{run['calls_us']['p50']:,.1f}",
+                      f"{run['ratio']:.2f}")
+    return table
+
+
+def _processes(tree: dict[str, Any]) -> Any:
+    runs = _with(tree["runs"], "startup")
+    if not runs:
+        return None
+    moments = {"imported": "edgernn imported", "loaded": "model open", "answered": "first scores",
+               "ran": "a thousand steps"}
+    table = _table("A fresh process: seconds, and megabytes resident", "backend", *moments.values())
+    for run in runs:
+        table.add_row(_name(run, runs), *(
+            f"{run['startup'][key]['seconds']:.2f} s, {run['startup'][key]['megabytes']:.0f} MB"
+            for key in moments))
+    return table
+
+
+def _show_streams(tree: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(tree, indent=2))
         return
-    rest = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    frontend = tree["frontend"]
-    rest.add_row("frontend", f"{frontend['push_us']['p50']:.1f} us per step, one hop at a time; "
-                             f"{frontend['batched_us']:.1f} us in blocks of a second")
-    for name, speed in tree["times_real_time"].items():
-        rest.add_row(f"whole path, {name}",
-                     f"{speed['one_hop']:.0f} x real time one hop at a time; "
-                     f"{speed['blocks']:.0f} x in blocks of 0.1 s")
-    start = tree["import"]
-    rest.add_row("import", f"{start['seconds']:.2f} s, {start['megabytes']:.0f} MB resident "
-                           f"(with {start['backend']} loaded {start['loaded_seconds']:.2f} s, "
-                           f"{start['loaded_megabytes']:.0f} MB)")
-    rest.add_row("machine", tree["machine"])
-    console.print(rest)
+    from rich.console import Console
+
+    console = Console()
+    table = _table(f"{tree['streams']:,} live streams on one core, {tree['seconds']:g} s",
+                   "busy", "tick p50", "p99", "max", "late ticks", "steps", "resident")
+    table.add_row(f"{tree['busy']:.1%}",
+                  *(f"{tree['tick_us'][key] / 1000:,.1f} ms" for key in ("p50", "p99", "max")),
+                  f"{tree['late_ticks']} of {tree['ticks']}", f"{tree['steps']:,}",
+                  f"{tree['megabytes']:.0f} MB")
+    console.print(table)
+    console.print(tree["machine"])
