@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from edgernn.bundle import Bundle
 from edgernn.cli.models import BUNDLED
 from edgernn.ensemble import BEFORE_S, OPEN_S
 from edgernn.errors import EdgernnError, StateError
@@ -43,6 +44,37 @@ class WantedModels:
     gate_before_s: float
     watch: bool
     state_file: Path | None
+    rate_hz: float | None
+
+    def read(self, path: Path) -> Bundle:
+        """Read a model, which then knows the rate of its rows if the command line says it.
+
+        Raises
+        ------
+        click.UsageError
+            If it is no model of rows, or knows another rate.
+        """
+        from edgernn import bundle
+        from edgernn.spec import StandardizeSpec
+
+        parts = bundle.read(path)
+        if self.rate_hz is None:
+            return parts
+        frontend = parts.spec.frontend
+        if not isinstance(frontend, StandardizeSpec):
+            raise click.UsageError(f"--rate is of sensor rows; {path.name} takes none")
+        if frontend.rate_hz not in (0.0, self.rate_hz):
+            raise click.UsageError(f"--rate {self.rate_hz:g}: {path.name} was trained on "
+                                   f"{frontend.rate_hz:g} rows per second, and knows it. "
+                                   "Leave --rate out")
+        told = dataclasses.replace(frontend, rate_hz=self.rate_hz)
+        return dataclasses.replace(parts, spec=dataclasses.replace(parts.spec, frontend=told))
+
+    def open(self, path: Path) -> Any:
+        """Open a model that steps."""
+        from edgernn.step import StepModel
+
+        return StepModel.load(self.read(path), self.backend)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -100,6 +132,9 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
                           "it once, without this too."),
         click.option("--state-file", type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Keep the states here, and go on from them."),
+        click.option("--rate", "rate_hz", metavar="HZ", type=click.FloatRange(0, min_open=True),
+                     help="Sensor rows per second the model expects, if it does not know: rows "
+                          "with times are then brought to it (`edgernn info` shows it)."),
     )):
         gathered = option(gathered)
     return gathered
@@ -119,15 +154,13 @@ class Listening:
 
     def __init__(self, wanted: WantedModels, inputs: Sequence[str], on_scores: Any) -> None:
         from edgernn.ensemble import Ensemble, Gate
-        from edgernn.step import StepModel
 
         self.wanted, self.inputs = wanted, list(inputs)
-        self.models = {name: StepModel.open(path, wanted.backend)
-                       for name, path in _named(wanted.paths).items()}
+        self.models = {name: wanted.open(path) for name, path in _named(wanted.paths).items()}
         _check_thresholds(wanted.thresholds, list(self.models.values()))
         self._listeners = {name: [self._listener(model, on_scores) for _ in inputs]
                            for name, model in self.models.items()}
-        gate = StepModel.open(wanted.gate, wanted.backend) if wanted.gate else None
+        gate = wanted.open(wanted.gate) if wanted.gate else None
         self.ensembles = [
             Ensemble({name: listeners[number] for name, listeners in self._listeners.items()},
                      Gate(gate.fork(), wanted.gate_open_s, wanted.gate_before_s) if gate else None)
@@ -177,12 +210,8 @@ class Listening:
     @contextlib.contextmanager
     def _reloading(self) -> Iterator[None]:
         from edgernn.reload import Reloader
-        from edgernn.step import StepModel
 
-        def opened(path: Path) -> Any:
-            return StepModel.open(path, self.wanted.backend)
-
-        self._reloaders = {name: Reloader(path, opened, watch=self.wanted.watch)
+        self._reloaders = {name: Reloader(path, self.wanted.open, watch=self.wanted.watch)
                            for name, path in _named(self.wanted.paths).items()}
 
         def ask(*_: object) -> None:

@@ -10,7 +10,10 @@ from typing import Any
 
 import click
 
+from edgernn.errors import OutputError
+from edgernn.mqtt import PASSWORD
 from edgernn.sinks.command import TIMEOUT_S
+from edgernn.sinks.home_assistant import PREFIX, Told
 from edgernn.sinks.log import MEGABYTES
 
 
@@ -23,10 +26,12 @@ class WantedSinks:
     run_timeout_s: float
     log: Path | None
     log_mb: float
+    mqtt: str | None = None
+    mqtt_discovery: str = PREFIX
 
     def refuse(self, model: str) -> None:
         """Say that a model that detects nothing has no use for them."""
-        for option, value in (("--exec", self.run), ("--log", self.log)):
+        for option, value in (("--exec", self.run), ("--log", self.log), ("--mqtt", self.mqtt)):
             if value is not None:
                 raise click.UsageError(f"{option} takes detections; {model} makes none. "
                                        "Its answers go to stdout: pipe them on")
@@ -54,6 +59,12 @@ def sink_options(command: Callable[..., None]) -> Callable[..., None]:
                           "are kept as FILE.1 to FILE.4."),
         click.option("--log-mb", type=click.FloatRange(0, min_open=True), default=MEGABYTES,
                      show_default=True, help="Megabytes at which the file of --log is full."),
+        click.option("--mqtt", metavar="URL",
+                     help="Publish what stdout gets to a broker under mqtt://user@host/topic, or "
+                          f"mqtts:// (password: {PASSWORD}; topic: edgernn/HOST/MODEL if left "
+                          "out). Home Assistant finds it by itself."),
+        click.option("--mqtt-discovery", metavar="TOPIC", default=PREFIX, show_default=True,
+                     help="Where Home Assistant looks for devices; empty: tell it nothing."),
     ):
         gathered = option(gathered)
     return gathered
@@ -74,10 +85,12 @@ class Sinks:
         Otherwise its reader sets the pace, as in any pipeline.
     recorded : bool
         Whether the source is a file, which can wait: nothing is dropped then.
+    told : Told, optional
+        What Home Assistant is told of the model.
     """
 
     def __init__(self, wanted: WantedSinks, labels: tuple[str, ...], *, live: bool,
-                 recorded: bool) -> None:
+                 recorded: bool, told: Told | None = None) -> None:
         from edgernn.sinks.command import Command
         from edgernn.sinks.log import Log
 
@@ -90,6 +103,13 @@ class Sinks:
                                          timeout_s=wanted.run_timeout_s), "--exec"))
         if wanted.log is not None:
             self._others.append((Log(wanted.log, labels, wanted.log_mb), "--log"))
+        if wanted.mqtt is not None:
+            from edgernn import mqtt
+            from edgernn.sinks.mqtt import MqttSink
+
+            self._others.append((MqttSink(
+                mqtt.parse(wanted.mqtt, OutputError), labels, told or Told("model", labels),
+                wanted.mqtt_discovery), "--mqtt"))
 
     def __enter__(self) -> "Sinks":
         from edgernn.sinks.jsonl import JsonLines

@@ -15,6 +15,7 @@ from edgernn.cli.inputs import WantedInput, input_options, open_input
 from edgernn.cli.listening import NUMBERS, Listening, WantedModels, detector_of, model_options
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.errors import SourceError
+from edgernn.sinks.home_assistant import Told
 from edgernn.sources.merged import Merged
 from edgernn.stream import Summary
 
@@ -40,11 +41,10 @@ def command(wanted_models: WantedModels, wanted_inputs: tuple[WantedInput, ...],
       edgernn stream --model kws.tflite --input recording.wav
       arecord -q -f S16_LE -r 16000 -t raw | edgernn stream --input -
     """
-    from edgernn import bundle
     from edgernn.spec import TokenSpec
 
     path = wanted_models.paths[0]
-    first = bundle.read(path)
+    first = wanted_models.read(path)
     if first.spec.task == "transduce" or isinstance(first.spec.frontend, TokenSpec):
         _one(wanted_models, wanted_inputs, "a model of texts")
         wanted_sinks.refuse("a model of texts")
@@ -65,21 +65,21 @@ def command(wanted_models: WantedModels, wanted_inputs: tuple[WantedInput, ...],
         _one(wanted_models, wanted_inputs, "a model that reads both ways")
         listening: Any = _ReadingBothWays(first, wanted_models, on_scores)
     else:
-        listening = Listening(wanted_models, [each.source for each in wanted_inputs], on_scores)
+        listening = Listening(wanted_models, [each.shown for each in wanted_inputs], on_scores)
     _run(listening, path, wanted_inputs, wanted_sinks, watch, meter, scores)
 
 
 def _run(listening: Any, path: Path, inputs: tuple[WantedInput, ...], wanted_sinks: WantedSinks,
          watch: list[Any], meter: bool, scores: bool) -> None:
     """Listen until the inputs end, or a signal says so."""
-    listener = next(iter(listening.ensembles[0].listeners.values()))
-    labels = tuple(dict.fromkeys(label for each in listening.ensembles[0].listeners.values()
-                                 for label in each.model.labels))
+    listeners = list(listening.ensembles[0].listeners.values())
+    labels = tuple(dict.fromkeys(label for each in listeners for label in each.model.labels))
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(open_input(each, listener, path)) for each in inputs]
-        frames: Any = stack.enter_context(Merged(opened, [each.source for each in inputs]))
+        opened = [stack.enter_context(open_input(each, listeners[0], path)) for each in inputs]
+        frames: Any = stack.enter_context(Merged(opened, [each.shown for each in inputs]))
         sinks = Sinks(wanted_sinks, labels, live=frames.live,
-                      recorded=all(each.recorded for each in inputs))
+                      recorded=all(each.recorded for each in inputs),
+                      told=_told(path, listeners))
         stack.callback(_print_summary, listening, frames, sinks)
         stack.callback(sinks.close)
         _say_what_runs(listening, opened, inputs)
@@ -95,9 +95,17 @@ def _run(listening: Any, path: Path, inputs: tuple[WantedInput, ...], wanted_sin
                 ensemble = listening.ensembles[number]
                 for found in ensemble.flush() if frame is None else ensemble.push(frame):
                     sinks.detection(found if len(opened) == 1 else dataclasses.replace(
-                        found, input=inputs[number].source))
+                        found, input=inputs[number].shown))
                 listening.look_after()
             sinks.drain()
+
+
+def _told(path: Path, listeners: list[Any]) -> Told:
+    """What Home Assistant is told of the models."""
+    events = dict.fromkeys(label for each in listeners for label in each.detector.spec.thresholds)
+    numbers = [label for each in listeners if each.model.spec.task == "regress"
+               for label in each.model.labels]
+    return Told(path.name, tuple(events), tuple(numbers))
 
 
 def _numbered(frames: Any) -> Iterator[tuple[int, Any]]:
@@ -218,7 +226,7 @@ def _say_what_runs(listening: Any, opened: list[Any], inputs: tuple[WantedInput,
     model = listeners[0].model
     doing = f"listening for {listens}" if listens else f"giving {', '.join(model.labels)}"
     where = ", ".join(f"microphone {frames.device.name!r}" if hasattr(frames, "device")
-                      else wanted.source for frames, wanted in zip(opened, inputs, strict=True))
+                      else wanted.shown for frames, wanted in zip(opened, inputs, strict=True))
     late = getattr(model, "latency_ms", 0.0)
     waits = ", each frame answered at the end" if late is None else (
         f", each frame answered up to {late:g} ms late" if late else "")
@@ -245,4 +253,14 @@ def _print_summary(listening: Any, frames: Merged, sinks: Sinks) -> None:
         "heard_s": round(summary.heard_s, 2), "detections": summary.detections,
         "times_real_time": round(speed), **us, "steps": summary.steps, "held": summary.held,
         "resets": summary.resets, **let, "overflows": frames.count("overflows"),
-        "dropped": frames.count("dropped"), "sinks_dropped": sinks.dropped}), file=sys.stderr)
+        "dropped": frames.count("dropped"), "sinks_dropped": sinks.dropped,
+        **_row_counts(frames)}), file=sys.stderr)
+
+
+def _row_counts(frames: Merged) -> dict[str, int]:
+    """What sources of sensor rows count besides."""
+    counts: dict[str, int] = {}
+    for source in frames.sources:
+        for name, count in getattr(source, "counts", {}).items():
+            counts[name] = counts.get(name, 0) + count
+    return counts
