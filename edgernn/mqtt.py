@@ -45,7 +45,8 @@ class Address:
     def shown(self) -> str:
         """Without the password, for messages."""
         user = f"{self.user}@" if self.user else ""
-        return f"{'mqtts' if self.tls else 'mqtt'}://{user}{self.host}:{self.port}/{self.topic}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{user}{host}:{self.port}/{self.topic}"
 
 
 def parse(url: str, kind: type[EdgernnError],
@@ -216,9 +217,10 @@ class Connection:
         # What was not confirmed is sent anew by who waits for it, if it still does: the client
         # would send it however old it is.
         client.drop_out_messages()
+        # Before anybody else may send: "offline" must not overtake "online".
+        self._connected(self)
         self._there.set()
         self._answered.set()
-        self._connected(self)
 
     def _on_connect_fail(self, client: Any, data: Any) -> None:
         # Called while the client handles what kept it from connecting.

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -67,6 +68,14 @@ class Broker:
         """End it as a power cut does."""
         self._process.kill()
         self._process.wait()
+
+    def stop(self):
+        """Let it hang: its connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        """Wake it up."""
+        self._process.send_signal(signal.SIGCONT)
 
     def url(self, topic="", login=""):
         """Its address."""

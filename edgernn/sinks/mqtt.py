@@ -1,5 +1,6 @@
 """Detections to an MQTT broker, where Home Assistant finds them."""
 
+import contextlib
 import datetime
 import json
 import re
@@ -20,6 +21,8 @@ from edgernn.sinks.jsonl import detection_tree, scores_tree
 LATE_S = 10.0
 """Seconds that a detection may take to its broker, and that a broker may be away, before
 detections are lost: nobody wants the light switched on by what was said an hour ago."""
+LEAVE_S = 1.0
+"""Seconds in which the broker must say that it knows we are gone."""
 POLL_S = 0.1
 """Seconds between looks at whether the sink was closed."""
 
@@ -102,7 +105,11 @@ class MqttSink:
             return
         self._closed.set()
         if self._connection.there:
-            self._connection.publish(self.topics.availability, "offline", retain=True)
+            last = self._connection.publish(self.topics.availability, "offline", retain=True)
+            # A socket closed before the broker's answers were read is reset, and takes with it
+            # what the broker has not read either.
+            with contextlib.suppress(RuntimeError):
+                last.wait_for_publish(LEAVE_S)
         self._connection.close()
 
     def _wait_for_broker(self, end_s: float) -> bool:

@@ -21,12 +21,41 @@ LONGEST_LINE = 1 << 16
 """Bytes without an end of line after which they are dropped: it is no text, or another baud."""
 
 
+class Lines:
+    """Cuts bytes into lines, however they come.
+
+    The first line is left out, unless it has no digit: its beginning may be missing, and half a
+    number is a number too.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew in the middle of some line."""
+        self._kept, self._first = b"", True
+
+    def push(self, data: bytes) -> list[str]:
+        """Take bytes; give the lines they complete, blank ones left out."""
+        *lines, self._kept = (self._kept + data).replace(b"\r", b"\n").split(b"\n")
+        if len(self._kept) > LONGEST_LINE:
+            # Passed on so that it is told and counted as the fault it is.
+            lines.append(self._kept[:80])
+            self._kept = b""
+        found = []
+        for line in filter(None, lines):
+            text = line.decode("utf-8", "replace")
+            if not self._first or not any(letter.isdigit() for letter in text):
+                found.append(text)
+            self._first = False
+        return found
+
+
 class SerialRows(LiveRows):
     """Rows that a device prints, one a line.
 
-    The first line after connecting is left out: its beginning may be missing, and half a
-    number is a number too.  (A line of names is taken.)  When the device goes away this is told
-    once, and it is waited for; so it is when it comes back.
+    When the device goes away this is told once, and it is waited for; so it is when it comes
+    back.
 
     Parameters
     ----------
@@ -82,24 +111,17 @@ class SerialRows(LiveRows):
 
     def _read_lines(self) -> None:
         """Pass lines on until the device goes away or the source is closed."""
-        kept, first = b"", True
+        cut = Lines()
         while not self._end.is_set():
             try:
-                kept += self._open.read(max(1, self._open.in_waiting))
+                data = self._open.read(max(1, self._open.in_waiting))
             except (OSError, TypeError) as problem:  # TypeError: closed in mid-read
                 if not self._end.is_set():
                     print(f"edgernn: {self.port} is gone ({problem}); waiting for it to come back",
                           file=sys.stderr)
                 return
-            *lines, kept = kept.replace(b"\r", b"\n").split(b"\n")
-            if len(kept) > LONGEST_LINE:
-                lines, kept = [*lines, kept[:80]], b""
-            for line in filter(None, lines):
-                text = line.decode("utf-8", "replace")
-                # Without a digit it is no row that was cut.
-                if not first or not any(letter.isdigit() for letter in text):
-                    self._came(text)
-                first = False
+            for line in cut.push(data):
+                self._came(line)
 
     def _wait_for_device(self) -> None:
         began, wait_s = time.monotonic(), FIRST_WAIT_S
