@@ -205,8 +205,9 @@ class Connection:
     def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
         if reason.is_failure:
             self._refused = str(reason)
+            if self._answered.is_set():  # the first time `start` raises it
+                self._tell_away(self._refused)
             self._answered.set()
-            self._tell_away(self._refused)
             return
         away_s = time.monotonic() - (self.away_since_s or 0.0)
         if self._told:

@@ -1,7 +1,6 @@
 """Sensor rows that come at their own times, on the model's even grid."""
 
 import math
-import statistics
 from collections import deque
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.sources.row_text import Stamp
-from edgernn.stream import HOLD_S, HOLD_STEPS
 
 SNAP = 1e-3
 """Periods by which a row may miss a point of the grid and still be that point."""
@@ -159,7 +157,7 @@ class Resampler:
     def _is_missing(self, apart: float) -> bool:
         if self._bridge_s is not None:
             return apart > self._bridge_s
-        usual = statistics.median(self._apart) if self._apart else apart
+        usual = sorted(self._apart)[len(self._apart) // 2] if self._apart else apart
         return apart > min(MISSING * max(usual, 1 / self._rate_hz), self._reset_s)
 
     def _points(self, time_s: float, row: NDArray[np.float32], missing: bool
@@ -193,4 +191,6 @@ class Resampler:
 
 def longest_hold_s(rate_hz: float) -> float:
     """Seconds of gap up to which a listener holds a model of rows; beyond it resets."""
+    from edgernn.stream import HOLD_S, HOLD_STEPS  # the loop is above its sources
+
     return max(HOLD_S, HOLD_STEPS / rate_hz)

@@ -169,9 +169,11 @@ def _stamp(cell: Any, unit_s: float) -> Stamp | None:
         return Stamp(number, unit_s) if abs(number) <= LARGEST else None
     if not isinstance(cell, str):
         return None
+    # Python 3.10 knows neither ISO 8601's Z nor fractions but of 3 or 6 digits.
+    text = re.sub("[zZ]$", "+00:00", cell.strip())
+    text = re.sub(r"[.,](\d+)", lambda found: f".{found[1][:6]:0<6}", text)
     try:
-        # Python 3.10 does not know the Z of ISO 8601.
-        when = datetime.datetime.fromisoformat(re.sub("[zZ]$", "+00:00", cell.strip()))
+        when = datetime.datetime.fromisoformat(text)
     except ValueError:
         return None
     if when.tzinfo is None:

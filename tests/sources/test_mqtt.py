@@ -1,6 +1,8 @@
 """Sensor rows through a real broker."""
 
+import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -128,6 +130,8 @@ def test_a_password_lets_us_in_and_a_wrong_one_is_an_error(tmp_path):
 
 
 def test_tls_is_spoken_and_a_stranger_is_not_trusted(tmp_path, monkeypatch, capsys):
+    if not shutil.which("openssl"):
+        pytest.skip("a certificate is made by openssl: sudo apt install openssl")
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
                     "-keyout", key, "-out", certificate, "-subj", "/CN=127.0.0.1",
@@ -170,3 +174,9 @@ def test_what_is_no_address_is_refused_without_showing_a_password(url):
 def test_a_topic_is_needed():
     with pytest.raises(SourceError, match="no topic"):
         MqttRows(RowFrames(RowText(3), 50.0, "mqtt"), mqtt.parse("mqtt://broker", SourceError))
+
+
+def test_a_missing_package_says_which(monkeypatch):
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    with pytest.raises(SourceError, match=r"edgernn\[mqtt\]"):
+        listen("mqtt://broker/imu")
