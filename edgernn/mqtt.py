@@ -233,7 +233,9 @@ class Connection:
         if self.there:
             self.away_since_s = time.monotonic()
             self._there.clear()
-            self._tell_away(str(reason))
+            # The client calls whatever was no farewell unspecified.
+            self._tell_away("the connection broke" if reason == "Unspecified error"
+                            else str(reason))
 
     def _on_subscribe(self, client: Any, data: Any, number: int, reasons: Any, more: Any) -> None:
         if any(reason.is_failure for reason in reasons):

@@ -115,9 +115,9 @@ class SerialRows(LiveRows):
         while not self._end.is_set():
             try:
                 data = self._open.read(max(1, self._open.in_waiting))
-            except (OSError, TypeError) as problem:  # TypeError: closed in mid-read
+            except (OSError, TypeError):  # TypeError: closed in mid-read
                 if not self._end.is_set():
-                    print(f"edgernn: {self.port} is gone ({problem}); waiting for it to come back",
+                    print(f"edgernn: {self.port} is gone; waiting for it to come back",
                           file=sys.stderr)
                 return
             for line in cut.push(data):
