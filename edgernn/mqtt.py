@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
 
 from edgernn.errors import EdgernnError
 
@@ -67,6 +66,8 @@ def parse(url: str, kind: type[EdgernnError],
     EdgernnError
         Of the kind wanted, if it is no such address.
     """
+    from urllib.parse import unquote
+
     scheme, _, rest = url.partition("://")
     where, _, topic = rest.partition("/")
     login, _, place = where.rpartition("@")

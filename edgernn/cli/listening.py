@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from edgernn.bundle import Bundle
 from edgernn.cli.models import BUNDLED
 from edgernn.ensemble import BEFORE_S, OPEN_S
 from edgernn.errors import EdgernnError, StateError
@@ -46,8 +45,8 @@ class WantedModels:
     state_file: Path | None
     rate_hz: float | None
 
-    def read(self, path: Path) -> Bundle:
-        """Read a model, which then knows the rate of its rows if the command line says it.
+    def read(self, path: Path) -> Any:
+        """Read a model; its bundle then knows the rate of rows if the command line says it.
 
         Raises
         ------

@@ -6,7 +6,6 @@ home-assistant.io/integrations/event.mqtt (since Home Assistant 2023.8), of a se
 home-assistant.io/integrations/sensor.mqtt.
 """
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -103,6 +102,8 @@ def safe(text: str) -> str:
 
     Home Assistant allows ``[a-zA-Z0-9_-]`` in the topic of an entity.
     """
+    import hashlib  # which brings OpenSSL, megabytes for those who have no broker
+
     plain = re.sub(r"[^a-zA-Z0-9]+", "_", text).strip("_").lower()
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{plain}_{digest}" if plain else digest
