@@ -65,7 +65,7 @@ def streams_cost(path: Path, streams: int, seconds: float) -> dict[str, Any]:
             "busy": round(float(took.sum()) / (ticks * period_s), 4),
             "process_busy": round((time.process_time() - busy) / (time.perf_counter() - start), 4),
             "tick_us": microseconds(took), "late_ticks": int((took > period_s).sum()),
-            "megabytes": round(_resident_mb(), 1)}
+            "megabytes": round(resident_mb(), 1)}
 
 
 def _stay_on_one_core() -> None:
@@ -73,6 +73,7 @@ def _stay_on_one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def _resident_mb() -> float:
+def resident_mb() -> float:
+    """Resident memory of this process, in megabytes."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -117,9 +119,8 @@ def test_a_threshold_changed_on_the_way_counts_from_there_and_no_sample_is_lost(
         try:
             running.wait(0.3)
         except subprocess.TimeoutExpired:
-            import select
             while select.select([running.stderr], [], [], 0)[0]:
-                told += running.stderr.readline().decode()
+                told += os.read(running.stderr.fileno(), 4096).decode()
     assert "same model, detector as now stored" in told
     rest, err = running.communicate(samples[at:].tobytes(), 30)
     assert first["label"] == "computer"
