@@ -15,6 +15,7 @@ from edgernn.cli.inputs import WantedInput, input_options, open_input
 from edgernn.cli.listening import NUMBERS, Listening, WantedModels, detector_of, model_options
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.errors import SourceError
+from edgernn.service.watchdog import Watchdog
 from edgernn.sinks.home_assistant import Told
 from edgernn.sources.merged import Merged
 from edgernn.stream import Summary
@@ -90,8 +91,8 @@ def _run(listening: Any, path: Path, inputs: tuple[WantedInput, ...], wanted_sin
         stack.enter_context(sinks)
         if scores:
             watch.append(sinks.scores)
-        with _until_stopped(), listening.kept():
-            for number, frame in heard:
+        with _until_stopped(), listening.kept(), Watchdog() as watchdog:
+            for number, frame in watchdog.watched(iter(heard)):
                 ensemble = listening.ensembles[number]
                 for found in ensemble.flush() if frame is None else ensemble.push(frame):
                     sinks.detection(found if len(opened) == 1 else dataclasses.replace(
