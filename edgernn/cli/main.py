@@ -22,6 +22,7 @@ VERBS = {
     "stream": "Drive a model over a microphone, a file or a pipe.",
     "info": "Show what a model is.",
     "bench": "Measure what a step costs here.",
+    "doctor": "Say what works on this machine, and how to mend the rest.",
     "service": "Keep a stream running, by systemd.",
     "completion": "Print a completion script for your shell.",
 }
