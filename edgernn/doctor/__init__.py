@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 
 from edgernn.doctor.audio import microphones, sound_files
 from edgernn.doctor.finding import FAIL, INFO, OK, WARN, Finding
-from edgernn.doctor.interpreters import coral, interpreters
+from edgernn.doctor.interpreters import coral, runtimes
 from edgernn.doctor.machine import disk, kernels, permissions, power, python
-from edgernn.doctor.packages import numpy_clash, packages
+from edgernn.doctor.packages import extras, numpy_clash
 
 __all__ = ["FAIL", "INFO", "OK", "WARN", "Finding", "examine"]
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    python, kernels, packages, numpy_clash, interpreters, coral, microphones, sound_files,
+    python, kernels, extras, numpy_clash, runtimes, coral, microphones, sound_files,
     permissions, power, disk)
 
 

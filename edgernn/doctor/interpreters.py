@@ -32,7 +32,7 @@ print(json.dumps([far, 1e6 * float(np.median(took))]))
 """
 
 
-def interpreters() -> Iterator[Finding]:
+def runtimes() -> Iterator[Finding]:
     """Have every interpreter run the bundled model, beside the emulator."""
     from edgernn.interpreter import available
 

@@ -24,7 +24,7 @@ def version(package: str) -> str | None:
         return None
 
 
-def packages() -> Iterator[Finding]:
+def extras() -> Iterator[Finding]:
     """numpy, and every extra."""
     yield Finding("numpy", OK, version("numpy") or "unknown version")
     for extra, (names, purpose) in EXTRAS.items():

@@ -61,7 +61,7 @@ def test_tflite_runtime_with_numpy_2_is_a_failure(monkeypatch):
 
 def test_a_missing_extra_is_no_fault_but_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(packages, "version", {"numpy": "2.1.0"}.get)
-    found = {each.what: each for each in packages.packages()}
+    found = {each.what: each for each in packages.extras()}
     assert found["extra mqtt"].state == INFO
     assert found["extra mqtt"].fix == 'pip install "edgernn[mqtt]"'
 
@@ -83,7 +83,7 @@ def test_an_interpreter_that_misbehaves_in_any_way_is_told_of(monkeypatch, trial
 
 def test_without_any_interpreter_there_is_a_failure(monkeypatch):
     monkeypatch.setattr("edgernn.interpreter.available", dict)
-    (found,) = interpreters.interpreters()
+    (found,) = interpreters.runtimes()
     assert found.state == FAIL
     assert "edgernn[device]" in found.fix
 
