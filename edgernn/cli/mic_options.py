@@ -68,8 +68,8 @@ def gather(named: dict[str, Any]) -> WantedMicrophone:
                               for name, default in vars(NOTHING_ASKED).items()))
 
 
-def add(command: Callable[..., None], options: tuple[Any, ...]) -> Callable[..., None]:
-    """Give a command these options."""
-    for option in reversed(options):
+def listening(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `LISTENING` but for the device."""
+    for option in reversed(LISTENING[1:]):
         command = option(command)
     return command

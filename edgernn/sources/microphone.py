@@ -198,7 +198,8 @@ class Microphone(Source):
         away_s = max(0.0, first.came_s - len(first.samples) / rate_hz - lost_since_s)
         self.reconnects += 1
         self.away_s += away_s
-        self._track.begin(rate_hz, away_s)
+        # One at least: whoever listens must know that this is another moment.
+        self._track.begin(rate_hz, max(1, round(away_s * self.rate_hz)))
         self.levels.restart(rate_hz)
         self._say(f"is back after {away_s:.1f} s")
 

@@ -37,10 +37,17 @@ class Track:
         self._waiting = np.zeros(0, np.float32)  # too few for a frame
         self._gap = 0  # before them
 
-    def begin(self, from_hz: int, gap_s: float = 0.0) -> None:
-        """Go on with samples of another device, or of the same one, after so many seconds.
+    def begin(self, from_hz: int, gap: int = 0) -> None:
+        """Go on with samples of another device, or of the same one that was away.
 
         Call `flush` before it.
+
+        Parameters
+        ----------
+        from_hz : int
+            Their rate.
+        gap : int
+            Samples that were lost before them, at `rate_hz`.
 
         Raises
         ------
@@ -49,7 +56,7 @@ class Track:
         """
         self._from_hz = from_hz
         self._resampler = None if from_hz == self.rate_hz else _resampler(from_hz, self.rate_hz)
-        self._begin, self._came = self._done + round(gap_s * self.rate_hz), 0
+        self._begin, self._came = self._done + gap, 0
         self._skip_to(self._begin)
 
     def push(self, samples: NDArray[np.float32], missing: int = 0) -> Iterator[Frame]:
