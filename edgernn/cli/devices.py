@@ -63,7 +63,10 @@ def _list(as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("", "number", "name", "channels", "usual Hz", "at 16 kHz", "host")
+    table = Table("")
+    for title in ("number", "name", "channels", "usual Hz", "at 16 kHz", "host"):
+        table.add_column(title, overflow="fold",
+                         justify="right" if title in ("number", "channels", "usual Hz") else "left")
     for row in rows:
         # As Text: a name in square brackets is no markup.
         table.add_row("*" if row["default"] else "", str(row["number"]), Text(row["name"]),

@@ -70,10 +70,11 @@ class Track:
             At the same rate.
         """
         if missing:
-            yield from self.flush()
             self._came += missing
-            # At least one, so that whoever listens begins a new window as we do.
-            self._skip_to(max(self._done + 1, self._begin + self._here(self._came)))
+            here = self._begin + round(self._came * self.rate_hz / self._from_hz)
+            # A gap of one sample at least, so that whoever listens begins a new window as we do.
+            yield from self._flush(here - 1)
+            self._skip_to(max(self._done + 1, here))
         self._came += len(samples)
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
@@ -81,8 +82,14 @@ class Track:
 
     def flush(self) -> Iterator[Frame]:
         """Give what is kept back; what comes next is apart from it."""
+        yield from self._flush()
+
+    def _flush(self, until: int | None = None) -> Iterator[Frame]:
+        """As `flush`, but no sample from that one on: a fraction of one is rounded up else."""
         if self._resampler is not None:
             tail = self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+            if until is not None:
+                tail = tail[:max(0, until - self._done - len(self._waiting))]
             yield from self._cut(tail)
             self._resampler.clear()
         if len(self._waiting):
@@ -92,9 +99,6 @@ class Track:
     def _skip_to(self, position: int) -> None:
         self._gap += position - self._done
         self._done = position
-
-    def _here(self, samples: int) -> int:
-        return round(samples * self.rate_hz / self._from_hz)
 
     def _cut(self, samples: NDArray[np.float32]) -> Iterator[Frame]:
         """Whole blocks; the rest waits."""
