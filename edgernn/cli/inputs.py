@@ -65,7 +65,7 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
         sources = named.pop("sources") or ("mic",)
         microphone = gather(named)
         if "mic" not in sources:
-            microphone.refuse(f"the input is {', '.join(sources)}")
+            microphone.refuse("no --input is one")
         shared = {name: named.pop(name) for name in WantedInput.__dataclass_fields__
                   if name not in ("source", "microphone")}
         wanted = tuple(WantedInput(source=source, microphone=microphone, **shared)

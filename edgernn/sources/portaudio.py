@@ -22,7 +22,7 @@ def portaudio() -> ModuleType:
     Raises
     ------
     SourceError
-        If either is not installed; the message says how to.
+        If either is not installed, or does not begin; the message says what to do.
     """
     try:
         with LOCK, _quiet_alsa():  # the first import looks for devices
@@ -33,6 +33,8 @@ def portaudio() -> ModuleType:
     except OSError as problem:
         raise SourceError(f"The microphone needs PortAudio ({problem}). Install it: "
                           "sudo apt install libportaudio2") from problem
+    except Exception as problem:  # a PortAudioError, of the module that did not load
+        raise _refusal(problem) from problem
     module: ModuleType = sounddevice
     return module
 
@@ -63,8 +65,12 @@ def refresh() -> None:
         try:
             sounddevice._initialize()
         except sounddevice.PortAudioError as problem:
-            raise SourceError(f"PortAudio cannot begin ({problem}); it was to look for devices. "
-                              "Is the sound server being restarted?") from problem
+            raise _refusal(problem) from problem
+
+
+def _refusal(problem: Exception) -> SourceError:
+    return SourceError(f"PortAudio cannot look for devices ({problem.args[0]}). Is the sound "
+                       "server being restarted, or an asoundrc wrong? `arecord -L` says more.")
 
 
 @contextlib.contextmanager
