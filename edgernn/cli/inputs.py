@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from edgernn.cli.mic_options import LISTENING, WATCHING, WantedMicrophone, gather
 from edgernn.errors import SourceError
 from edgernn.mqtt import PASSWORD
 from edgernn.sources.serial import BAUD
@@ -28,8 +29,8 @@ class WantedInput:
 
     source: str
     """mic, a path, or - for stdin."""
-    device: str | None
-    """Microphone, by number or part of its name."""
+    microphone: WantedMicrophone
+    """How to hear it, if it is one."""
     columns: tuple[str, ...]
     """Names of a sensor row's cells; none: as a first line says, or the model's own."""
     arrival_times: bool
@@ -62,9 +63,13 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def gathered(*given: Any, **named: Any) -> None:
         sources = named.pop("sources") or ("mic",)
+        microphone = gather(named)
+        if "mic" not in sources:
+            microphone.refuse("no --input is one")
         shared = {name: named.pop(name) for name in WantedInput.__dataclass_fields__
-                  if name != "source"}
-        wanted = tuple(WantedInput(source=source, **shared) for source in sources)
+                  if name not in ("source", "microphone")}
+        wanted = tuple(WantedInput(source=source, microphone=microphone, **shared)
+                       for source in sources)
         command(*given, wanted_inputs=wanted, **named)
 
     for option in reversed((
@@ -74,8 +79,7 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
                           "model's rate, rows, or lines. Rows also from serial:/dev/ttyACM0 and "
                           f"mqtt://user@host/topic (password: {PASSWORD}). May be repeated  "
                           "[default: mic]"),
-        click.option("--device", help="Microphone, by number or part of its name "
-                                      "(default: the system's default input)."),
+        *LISTENING, *WATCHING,
         click.option("--columns", metavar="A,B,...", callback=_names, default="",
                      help="Names of a sensor row's cells as they come; one may be time, time_ms, "
                           "time_us or timestamp (default: what a first line says, or the model's "
@@ -105,10 +109,7 @@ def open_input(wanted: WantedInput, listener: Any, model: Path) -> Any:
                                "Give --input mic, a recording, or pipe samples to --input -")
     rate, hop = int(listener.rate_hz), listener.frontend.hop
     if wanted.source == "mic":
-        from edgernn.sources.microphone import Microphone
-
-        device = wanted.device
-        return Microphone(rate, hop, int(device) if device and device.isdigit() else device)
+        return wanted.microphone.open(rate, hop)
     if wanted.source == "-":
         from edgernn.sources.pcm import PcmSource
 

@@ -226,8 +226,9 @@ def _say_what_runs(listening: Any, opened: list[Any], inputs: tuple[WantedInput,
                         for label, p in listener.detector.spec.thresholds.items())
     model = listeners[0].model
     doing = f"listening for {listens}" if listens else f"giving {', '.join(model.labels)}"
-    where = ", ".join(f"microphone {frames.device.name!r}" if hasattr(frames, "device")
-                      else wanted.shown for frames, wanted in zip(opened, inputs, strict=True))
+    where = ", ".join(f"microphone {frames.device.name!r} at {frames.recorded_hz} Hz"
+                      if hasattr(frames, "device") else wanted.shown
+                      for frames, wanted in zip(opened, inputs, strict=True))
     late = getattr(model, "latency_ms", 0.0)
     waits = ", each frame answered at the end" if late is None else (
         f", each frame answered up to {late:g} ms late" if late else "")
@@ -255,13 +256,4 @@ def _print_summary(listening: Any, frames: Merged, sinks: Sinks) -> None:
         "times_real_time": round(speed), **us, "steps": summary.steps, "held": summary.held,
         "resets": summary.resets, **let, "overflows": frames.count("overflows"),
         "dropped": frames.count("dropped"), "sinks_dropped": sinks.dropped,
-        **_row_counts(frames)}), file=sys.stderr)
-
-
-def _row_counts(frames: Merged) -> dict[str, int]:
-    """What sources of sensor rows count besides."""
-    counts: dict[str, int] = {}
-    for source in frames.sources:
-        for name, count in getattr(source, "counts", {}).items():
-            counts[name] = counts.get(name, 0) + count
-    return counts
+        **frames.counts}), file=sys.stderr)

@@ -1,9 +1,14 @@
 """Microphones as PortAudio names them."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
 from edgernn.errors import SourceError
+from edgernn.sources.portaudio import LOCK, portaudio
+
+SOUND_SERVERS = ("pulse", "pipewire", "jack")
+"""Devices of ALSA behind which a sound server is, which resamples well."""
 
 
 @dataclass(frozen=True)
@@ -19,26 +24,30 @@ class Device:
     """Its usual sample rate."""
     default: bool
     """Whether it is used when none is named."""
+    host: str = ""
+    """The system's interface to it, such as ALSA."""
 
+    def accepts(self, rate_hz: int) -> bool:
+        """Whether it says that it records at this rate, by itself or by converting.
 
-def portaudio() -> ModuleType:
-    """The sounddevice package, with PortAudio behind it.
-
-    Raises
-    ------
-    SourceError
-        If either is not installed; the message says how to.
-    """
-    try:
-        import sounddevice
-    except ImportError as problem:
-        raise SourceError("The microphone needs the package sounddevice. Install it: "
-                          'pip install "edgernn[audio]"') from problem
-    except OSError as problem:
-        raise SourceError(f"The microphone needs PortAudio ({problem}). Install it: "
-                          "sudo apt install libportaudio2") from problem
-    module: ModuleType = sounddevice
-    return module
+        False also while another program has it for itself.
+        """
+        sounddevice = portaudio()
+        try:
+            with LOCK:
+                sounddevice.check_input_settings(device=self.number, channels=1, dtype="int16",
+                                                 samplerate=rate_hz)
+        except sounddevice.PortAudioError as problem:
+            # Several channels may be all it has.
+            if self.channels < 2 or problem.args[1:2] != (-9998,):
+                return False
+            try:
+                with LOCK:
+                    sounddevice.check_input_settings(device=self.number, channels=self.channels,
+                                                     dtype="int16", samplerate=rate_hz)
+            except sounddevice.PortAudioError:
+                return False
+        return True
 
 
 def list_devices() -> list[Device]:
@@ -50,11 +59,13 @@ def list_devices() -> list[Device]:
         If PortAudio is not installed.
     """
     sounddevice = portaudio()
-    usual = sounddevice.default.device[0]
-    return [Device(number, entry["name"], entry["max_input_channels"],
-                   entry["default_samplerate"], number == usual)
-            for number, entry in enumerate(sounddevice.query_devices())
-            if entry["max_input_channels"] > 0]
+    with LOCK:
+        usual = sounddevice.default.device[0]
+        hosts = [host["name"] for host in sounddevice.query_hostapis()]
+        return [Device(number, entry["name"], entry["max_input_channels"],
+                       entry["default_samplerate"], number == usual, hosts[entry["hostapi"]])
+                for number, entry in enumerate(sounddevice.query_devices())
+                if entry["max_input_channels"] > 0]
 
 
 def find_device(wanted: int | str | None = None) -> Device:
@@ -88,3 +99,31 @@ def find_device(wanted: int | str | None = None) -> Device:
     how_many = "several devices" if found else "no device that records"
     raise SourceError(f"--device {wanted} is {how_many}; one of these is needed, by number: "
                       + "; ".join(f"{device.number} {device.name}" for device in found or devices))
+
+
+def find_again(before: Device, devices: Sequence[Device]) -> Device | None:
+    """The same device after it was unplugged: by name, since numbers change.
+
+    ALSA's names end with the number of the card, ``(hw:1,0)``, which changes too: where no
+    name is the same, that is left out.  Of several twins the first is taken.
+    """
+    for name in (str, _without_card):
+        for device in devices:
+            if name(device.name) == name(before.name):
+                return device
+    return None
+
+
+def converts_badly(device: Device, devices: Sequence[Device]) -> bool:
+    """Whether a rate that the hardware has not is made by ALSA itself.
+
+    ALSA converts by drawing straight lines between samples where the package
+    libasound2-plugins is missing, so that what is above the new rate folds into speech.  That
+    is so of its devices that are no hardware (``hw:``), on a system without a sound server.
+    """
+    return (device.host == "ALSA" and "hw:" not in device.name
+            and not any(other.name in SOUND_SERVERS for other in devices))
+
+
+def _without_card(name: str) -> str:
+    return re.sub(r"\s*\(hw:\d+,\d+\)$", "", name)

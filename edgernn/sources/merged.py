@@ -83,6 +83,15 @@ class Merged:
         """Sum of a counter of the sources, such as `overflows`."""
         return sum(getattr(source, name, 0) for source in self.sources)
 
+    @property
+    def counts(self) -> dict[str, float]:
+        """Sums of what else the sources count."""
+        sums: dict[str, float] = {}
+        for source in self.sources:
+            for name, count in getattr(source, "counts", {}).items():
+                sums[name] = round(sums.get(name, 0) + count, 3)
+        return sums
+
     def __enter__(self) -> "Merged":
         return self
 

@@ -1,188 +1,213 @@
 """A microphone, through PortAudio."""
 
-import queue
+import sys
+import threading
+import time
 from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgernn.errors import SourceError
 from edgernn.frames import Frame
-from edgernn.sources.devices import find_device, portaudio
+from edgernn.sources import portaudio
+from edgernn.sources.capture import (
+    Block,
+    Capture,
+    DeviceLostError,
+    describe,
+    open_capture,
+    refusal,
+)
+from edgernn.sources.devices import find_again, find_device, list_devices
+from edgernn.sources.levels import SILENT_DBFS, SILENT_S, Levels, at_full_scale, one_channel
 from edgernn.sources.source import Source
+from edgernn.sources.track import Track
 
-QUEUE_S = 2.0
-"""Seconds of audio that may wait for the model before samples are dropped."""
-STALL_S = 5.0
-"""Seconds without a sample after which the device is taken for lost; PulseAudio's first
-may take two."""
-POLL_S = 0.1
-"""Seconds between looks at whether the device is still there."""
-
-INVALID_RATE, INVALID_CHANNELS = -9997, -9998
-"""PortAudio's paInvalidSampleRate and paInvalidChannelCount."""
+RETRY_S, RETRY_MOST_S = 0.5, 5.0
+"""Seconds before a lost device is looked for again: the first time, doubled each time, at most."""
 
 
 class Microphone(Source):
     """Frames from a microphone, from the first `next` until `close`.
 
-    PortAudio's thread puts blocks into a bounded queue, and the iterator takes
-    them out.  Lost audio becomes `Frame.gap`, and `Frame.time_s` counts it, so
-    that time never shifts:
+    Lost audio becomes `Frame.gap`, and `Frame.time_s` counts it, so that time never shifts;
+    see `edgernn.sources.capture.Capture` for how much was lost.
 
-    - If the queue is full the block is dropped, and counted to the sample in `dropped`.
-    - If PortAudio says that the system lost audio (`overflows`), it does not say
-      how much.  The gap is then how far the time of capture it gives for this
-      block (inputBufferAdcTime) is ahead of the samples that came, 1 at least.
-      That clock jitters by some milliseconds, so this is an estimate.
+    A device that is unplugged, or gives nothing for seconds, is told of once on stderr, and
+    looked for by its name, again and again, until it is back, which is told too.  The time
+    between is a gap, measured by the monotonic clock.
 
     Parameters
     ----------
     rate_hz : int
-        Samples per second.
+        Samples per second.  Where the device has another rate it is resampled
+        (`edgernn.sources.capture.open_capture` says when).
     block : int
-        Samples per frame.
+        Samples per frame; the last before a gap may be shorter.
     device : int, str or None
         Number or part of the name, None for the default.
+    channel : int or None
+        Which channel to hear, from 1; None: the mean of all.
+    gain_db : float
+        Decibels by which to raise it; what is then too large is saturated, and counted.
+    capture_hz : int or None
+        Record at this rate; None: choose it.
+    silent_s, silent_dbfs : float
+        Tell, once, when nothing was louder than `silent_dbfs` for `silent_s`; 0: never.
+    give_up_s : float or None
+        Seconds after which a device that does not come back is an error; None: never.
 
     Raises
     ------
     SourceError
         If sounddevice or PortAudio is missing; if no device, or not this one, is
-        there; if it cannot record at this rate or is busy.  While iterating: if
-        the device goes away, after all frames it gave.
+        there; if it has no such channel, cannot record or is busy.  While iterating: if
+        the device went away and was not back within `give_up_s`, after all frames it gave.
     """
 
     live = True
 
-    def __init__(self, rate_hz: int, block: int, device: int | str | None = None) -> None:
+    def __init__(self, rate_hz: int, block: int, device: int | str | None = None, *,
+                 channel: int | None = None, gain_db: float = 0.0, capture_hz: int | None = None,
+                 silent_s: float = SILENT_S, silent_dbfs: float = SILENT_DBFS,
+                 give_up_s: float | None = None) -> None:
         super().__init__(rate_hz, block)
-        self._sounddevice = portaudio()
+        portaudio.portaudio()
         self.device = find_device(device)
-        self._waiting: queue.Queue[tuple[NDArray[np.int16], int]] = queue.Queue(
-            max(2, round(QUEUE_S * rate_hz / block)))
-        self._clock = _Clock(rate_hz)
-        self._missing = 0
-        self._closed = False
-        self._stream = self._open()
+        self.channel, self.capture_hz, self.give_up_s = channel, capture_hz, give_up_s
+        self.reconnects = 0
+        self.away_s = 0.0
+        """Seconds without the device, those of which it came back."""
+        self._gain = 10 ** (gain_db / 20)
+        self._closed = threading.Event()
+        self._ended: list[tuple[int, float]] = []  # of captures before: overflows, seconds dropped
+        self._capture = self._open()
+        self.levels = Levels(self._capture.rate_hz, self._say, silent_s, silent_dbfs)
+        self._track = Track(rate_hz, block)
+        self._track.begin(self._capture.rate_hz)
 
-    def _open(self) -> Any:
-        """Open with one channel or, where a device has no such mode, with all it has."""
-        try:
-            return self._open_channels(1)
-        except self._sounddevice.PortAudioError as problem:
-            refused = problem
-        if refused.args[1:2] == (INVALID_CHANNELS,) and self.device.channels > 1:
-            try:
-                return self._open_channels(self.device.channels)
-            except self._sounddevice.PortAudioError as problem:
-                refused = problem
-        raise self._refusal(refused) from refused
+    def _open(self) -> Capture:
+        return open_capture(self.device, list_devices(), self.rate_hz, self.block, self.channel,
+                            self.capture_hz)
 
-    def _open_channels(self, channels: int) -> Any:
-        # "high" latency is what PortAudio calls robust: some 40 to 100 ms.
-        return self._sounddevice.InputStream(
-            samplerate=self.rate_hz, blocksize=self.block, device=self.device.number,
-            channels=channels, dtype="int16", latency="high", callback=self._heard)
+    @property
+    def recorded_hz(self) -> int:
+        """Samples per second that the device gives."""
+        return self._capture.rate_hz
 
-    def _refusal(self, problem: Exception) -> SourceError:
-        if problem.args[1:2] == (INVALID_RATE,):
-            return SourceError(f"{self._name()} does not record at {self.rate_hz} Hz, which the "
-                               f"model needs; its usual rate is {self.device.rate_hz:g} Hz. Choose "
-                               "a device that converts, such as --device default or pulse.")
-        return SourceError(f"{self._name()} cannot be opened ({problem.args[0]}). Is another "
-                           "program recording? Choose another with --device.")
+    @property
+    def overflows(self) -> int:  # type: ignore[override]
+        """How often the system reported that it lost audio before we saw it."""
+        return sum(overflows for overflows, _ in self._ended) + self._capture.overflows
 
-    def _name(self) -> str:
-        return f"Device {self.device.number} ({self.device.name})"
+    @property
+    def dropped(self) -> int:  # type: ignore[override]
+        """Samples, at the rate of the frames, lost because the model did not keep up."""
+        before = sum(dropped_s for _, dropped_s in self._ended)
+        return round((before + self._capture.dropped / self._capture.rate_hz) * self.rate_hz)
 
-    def _heard(self, block: NDArray[np.int16], count: int, time: Any, status: Any) -> None:
-        """Take a block; called in PortAudio's thread, which must never wait."""
-        self.overflows += bool(status.input_overflow)
-        self._missing += self._clock.lost(count, time, bool(status.input_overflow))
-        mono = block[:, 0].copy() if block.shape[1] == 1 else _average(block)
-        try:
-            self._waiting.put_nowait((mono, self._missing))
-        except queue.Full:
-            self.dropped += count
-            self._missing += count
-        else:
-            self._missing = 0
+    @property
+    def counts(self) -> dict[str, float]:
+        """What else happened, for a summary."""
+        return {"reconnects": self.reconnects, "away_s": round(self.away_s, 2),
+                "silent_s": round(self.levels.heard_silence_s, 1),
+                "clipped": self.levels.clipped, "saturated": self._track.saturated}
 
     def __iter__(self) -> Iterator[Frame]:
         self._start()
-        done = 0
-        while (item := self._next()) is not None:
-            samples, gap = item
-            done += gap
-            yield Frame(samples, done / self.rate_hz, gap)
-            done += len(samples)
+        lost_since_s: float | None = None
+        while not self._closed.is_set():
+            try:
+                block = self._capture.read()
+            except DeviceLostError as problem:
+                yield from self._track.flush()
+                if lost_since_s is None:
+                    lost_since_s = self._lost(problem)
+                self._reopen(lost_since_s, problem)
+                continue
+            if block is None:
+                break
+            if lost_since_s is not None:
+                self._back(lost_since_s, block)
+                lost_since_s = None
+            yield from self._heard(block)
+
+    def _heard(self, block: Block) -> Iterator[Frame]:
+        mono = one_channel(block.samples, self.channel)
+        self.levels.push(mono, at_full_scale(block.samples, self.channel))
+        yield from self._track.push(mono * self._gain if self._gain != 1 else mono, block.missing)
 
     def _start(self) -> None:
-        if self._closed:
-            raise SourceError(f"{self._name()} was closed; open a new Microphone.")
+        if self._closed.is_set():
+            raise SourceError(f"{describe(self.device)} was closed; open a new Microphone.")
+        sounddevice = portaudio.portaudio()
         try:
-            self._stream.start()
-        except self._sounddevice.PortAudioError as problem:
-            raise self._refusal(problem) from problem
+            self._capture.start()
+        except sounddevice.PortAudioError as problem:
+            raise refusal(self.device, problem, self.rate_hz) from problem
 
-    def _next(self) -> tuple[NDArray[np.int16], int] | None:
-        """The next block and the gap before it, or None once closed."""
-        waited = 0.0
-        while not self._closed:
-            # Looked at first: what came before the end must still be given.
-            active = self._stream.active
+    def _lost(self, problem: DeviceLostError) -> float:
+        """Tell of it; gives when the last sample should have come, or now if none ever did."""
+        if self.give_up_s != 0:
+            self._say(f"{problem} Waiting until it is back")
+        return self._capture.last_s() or time.monotonic()
+
+    def _reopen(self, lost_since_s: float, problem: DeviceLostError) -> None:
+        """Wait for the device, and open it; without it if closed meanwhile."""
+        self._ended.append((self._capture.overflows,
+                            self._capture.dropped / self._capture.rate_hz))
+        self._capture.overflows = self._capture.dropped = 0
+        self._capture.close()
+        wait_s = RETRY_S
+        why: SourceError = problem
+        while True:
+            away_s = time.monotonic() - lost_since_s
+            if self.give_up_s is not None and away_s >= self.give_up_s:
+                since = f" ({why})" if why is not problem else ""
+                raise SourceError(
+                    f"{describe(self.device)} {problem} It did not come back within "
+                    f"{self.give_up_s:g} s{since}. Plug it in and start again.") from why
+            left_s = wait_s if self.give_up_s is None else min(wait_s, self.give_up_s - away_s)
+            if self._closed.wait(left_s):
+                return
             try:
-                return self._waiting.get(timeout=POLL_S if active else 0)
-            except queue.Empty:
-                waited += POLL_S
-            if self._closed:
-                break
-            if not active:
-                raise SourceError(f"{self._name()} stopped recording; was it unplugged? "
-                                  "Plug it in and start again.")
-            if waited >= STALL_S:
-                raise SourceError(f"{self._name()} gave no sound for {STALL_S:g} s; samples are "
-                                  "needed all the time. Is its sound server running?")
-        return None
+                return self._try_again()
+            except SourceError as found:
+                why = found
+            wait_s = min(2 * wait_s, RETRY_MOST_S)
+
+    def _try_again(self) -> None:
+        portaudio.refresh()
+        devices = list_devices()
+        device = find_again(self.device, devices)
+        if device is None:
+            raise SourceError("no device of that name is there")
+        capture = open_capture(device, devices, self.rate_hz, self.block, self.channel,
+                               self.capture_hz)
+        with portaudio.LOCK:
+            self.device, self._capture = device, capture
+            if self._closed.is_set():
+                return capture.close()
+        try:
+            self._start()
+        except SourceError:
+            capture.close()
+            raise
+
+    def _back(self, lost_since_s: float, first: Block) -> None:
+        """The device is back: its first block came."""
+        rate_hz = self._capture.rate_hz
+        away_s = max(0.0, first.came_s - len(first.samples) / rate_hz - lost_since_s)
+        self.reconnects += 1
+        self.away_s += away_s
+        # One at least: whoever listens must know that this is another moment.
+        self._track.begin(rate_hz, max(1, round(away_s * self.rate_hz)))
+        self.levels.restart(rate_hz)
+        self._say(f"is back after {away_s:.1f} s")
+
+    def _say(self, what: str) -> None:
+        print(f"edgernn: microphone {self.device.name!r} {what}", file=sys.stderr)
 
     def close(self) -> None:
         """Stop recording.  An iteration under way ends."""
-        if not self._closed:
-            self._closed = True
-            self._stream.close()
-
-
-def _average(block: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Mean of the channels, halves to even."""
-    return np.rint(block.mean(axis=1)).astype(np.int16)
-
-
-class _Clock:
-    """Tells how many samples an overflow lost, from PortAudio's time of capture."""
-
-    SMOOTH = 1 / 50
-    """Weight of one block in the average that evens out jitter: about a second of blocks."""
-
-    def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
-        self._samples = 0
-        self._zero_s: float | None = None
-
-    def lost(self, count: int, time: Any, overflow: bool) -> int:
-        """Count a block of `count` samples; give the samples lost before it."""
-        # Some host interfaces leave the time of capture at 0 but give the present.
-        captured_s = float(time.inputBufferAdcTime or time.currentTime)
-        lost = 0
-        if self._zero_s is None:
-            # Before the first block nothing was being heard.
-            self._zero_s = captured_s
-        elif overflow:
-            ahead = round((captured_s - self._zero_s) * self._rate_hz) - self._samples
-            lost = max(1, ahead)
-        else:
-            late_s = captured_s - self._zero_s - self._samples / self._rate_hz
-            self._zero_s += self.SMOOTH * late_s
-        self._samples += lost + count
-        return lost
+        self._closed.set()
+        with portaudio.LOCK:
+            self._capture.close()

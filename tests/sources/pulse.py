@@ -13,20 +13,23 @@ NEEDS = "sudo apt install libportaudio2 libasound2-plugins pulseaudio pulseaudio
 
 
 class Pulse:
-    """A daemon in its own folder: touches no other sound server, knows no other user."""
+    """A daemon in its own folder: touches no other sound server, knows no other user.
 
-    def __init__(self, folder):
+    Another one in the same folder is the same microphone, plugged in again.
+    """
+
+    def __init__(self, folder, rate=16000, channels=1):
         if not (shutil.which("pulseaudio") and shutil.which("paplay")):
             pytest.skip(f"the microphone test plays through PulseAudio: {NEEDS}")
         socket = folder / "native"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder),
                             "PULSE_SERVER": f"unix:{socket}"}
         # Run here as any user, root included; -n reads no configuration of the system.
-        self._log = (folder / "log").open("wb")
+        self._log = (folder / "log").open("ab")
         self._daemon = subprocess.Popen(
             ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
              f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1",
-             "--load=module-null-sink sink_name=out rate=16000 channels=1"],
+             f"--load=module-null-sink sink_name=out rate={rate} channels={channels}"],
             env=self.environment, stdout=self._log, stderr=self._log)
         for _ in range(100):
             if subprocess.run(["pactl", "info"], env=self.environment, capture_output=True,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgernn.errors import SourceError
-from edgernn.sources import Microphone, find_device, list_devices, microphone
+from edgernn.sources import Microphone, capture, find_device, list_devices, microphone, portaudio
 
 BLOCK, RATE = 320, 16000
 
@@ -34,30 +34,47 @@ class FakeStream:
     def close(self):
         self.active, self.closed = False, True
 
-    def deliver(self, value, captured_s, overflow=False, channels=1):
-        block = np.full((BLOCK, channels), value, np.int16)
-        self.options["callback"](block, BLOCK,
-                                 SimpleNamespace(inputBufferAdcTime=captured_s, currentTime=99.0),
-                                 SimpleNamespace(input_overflow=overflow))
+    def deliver(self, value, came_s, overflow=False):
+        clock.now = came_s
+        block = np.full((self.options["blocksize"], self.options["channels"]), value, np.int16)
+        # PortAudio tells the time by the wall clock, which jumps.
+        told = SimpleNamespace(inputBufferAdcTime=-1e6 * came_s, currentTime=1e9 * came_s)
+        self.options["callback"](block, len(block), told, SimpleNamespace(input_overflow=overflow))
         block[:] = -1  # PortAudio reuses its buffer
 
 
+clock = SimpleNamespace(now=0.0)
+
+
 def entry(name, channels=1, rate=48000.0):
-    return {"name": name, "max_input_channels": channels, "default_samplerate": rate}
+    return {"name": name, "max_input_channels": channels, "default_samplerate": rate, "hostapi": 0}
 
 
-DEVICES = [entry("HDMI", 0), entry("USB PnP Sound Device: Audio (hw:1,0)"), entry("pulse", 32),
-           entry("default", 32), entry("USB Camera: Audio (hw:2,0)", 2)]
+HDMI, USB = entry("HDMI", 0), entry("USB PnP Sound Device: Audio (hw:1,0)")
+PULSE, DEFAULT = entry("pulse", 32), entry("default", 32)
+CAMERA = entry("USB Camera: Audio (hw:2,0)", 2)
 
 
 @pytest.fixture
 def sounddevice(monkeypatch):
-    fake = SimpleNamespace(query_devices=lambda: DEVICES, InputStream=FakeStream,
-                           PortAudioError=PortAudioError,
+    clock.now = 100.0
+    fake = SimpleNamespace(devices=[HDMI, USB, PULSE, DEFAULT, CAMERA], InputStream=FakeStream,
+                           PortAudioError=PortAudioError, began=0,
+                           query_hostapis=lambda: [{"name": "ALSA"}],
                            default=SimpleNamespace(device=[3, -1]))
+
+    def begin():
+        fake.began += 1
+
+    fake.query_devices = lambda: fake.devices
+    fake._initialize, fake._terminate = begin, lambda: None
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    monkeypatch.setattr(microphone, "POLL_S", 0.01)
-    monkeypatch.setattr(microphone, "STALL_S", 0.05)
+    monkeypatch.setattr(capture, "POLL_S", 0.01)
+    monkeypatch.setattr(capture, "STALL_S", 0.05)
+    monkeypatch.setattr(microphone, "RETRY_S", 0.01)
+    monkeypatch.setattr(portaudio, "_recording", set())
+    for module in (capture, microphone):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return fake
 
 
@@ -82,7 +99,7 @@ def test_blocks_come_out_in_order_and_on_time(mic):
 
 
 def test_a_full_queue_drops_blocks_and_counts_every_sample(mic):
-    limit = round(microphone.QUEUE_S * RATE / BLOCK)
+    limit = round(capture.QUEUE_S * RATE / BLOCK)
     for i in range(limit + 3):
         FakeStream.last.deliver(i, 10 + i * 0.02)
     assert mic.dropped == 3 * BLOCK
@@ -95,16 +112,18 @@ def test_a_full_queue_drops_blocks_and_counts_every_sample(mic):
     assert rest[-1].time_s == (limit + 3) * BLOCK / RATE
 
 
+JITTER_S = [0, 0.004, 0.001, 0.002, 0, 0.004, 0.001, 0, 0.002, 0.003]
+
+
 def test_an_overflow_becomes_a_gap_as_long_as_the_clock_says(mic):
-    jitter = [0, 0.004, -0.003, 0.002, 0, -0.004, 0.001, 0, 0.002, -0.001]
-    for i, late in enumerate(jitter):
+    for i, late in enumerate(JITTER_S):
         FakeStream.last.deliver(i, 10 + i * 0.02 + late)
     FakeStream.last.deliver(77, 10 + 10 * 0.02 + 0.5, overflow=True)
     FakeStream.last.deliver(78, 10 + 11 * 0.02 + 0.5)
     frames = take(mic, 12)
     assert mic.overflows == 1
     assert [frame.gap for frame in frames[:10]] == [0] * 10
-    assert abs(frames[10].gap - 0.5 * RATE) < 0.005 * RATE  # the jitter of the clock
+    assert abs(frames[10].gap - 0.5 * RATE) < 0.005 * RATE  # the jitter
     assert frames[11].gap == 0
     assert frames[11].time_s == (11 * BLOCK + frames[10].gap) / RATE
 
@@ -115,8 +134,38 @@ def test_an_overflow_the_clock_does_not_show_is_a_gap_of_one_sample(mic):
     assert [frame.gap for frame in take(mic, 2)] == [0, 1]
 
 
+def test_blocks_that_come_late_and_then_hurry_are_no_loss(mic):
+    """As when the process was stopped for two seconds, and the sound server kept it all."""
+    frames = iter(mic)
+    for i in range(700):
+        on_time_s = 10 + i * 0.02
+        FakeStream.last.deliver(i, 14.0 if 12 < on_time_s < 14 else on_time_s)
+        frame = next(frames)
+        assert (frame.gap, frame.time_s) == (0, i * BLOCK / RATE)
+
+
+def test_a_loss_that_nobody_tells_of_is_a_gap_all_the_same(mic):
+    """As when the process was stopped for minutes, and the sound server threw most away."""
+    frames = iter(mic)
+    gaps = []
+    for i in range(500):
+        FakeStream.last.deliver(i, 10 + i * 0.02 + (57.2 if i >= 100 else 0))
+        gaps.append(next(frames).gap)
+    assert np.flatnonzero(gaps).tolist() == [200]  # two seconds later
+    assert abs(sum(gaps) - 57.2 * RATE) < 0.01 * RATE
+    assert mic.overflows == mic.dropped == 0
+
+
+def test_a_clock_that_is_a_little_slow_is_no_loss(mic):
+    frames = iter(mic)
+    for i in range(20000):
+        FakeStream.last.deliver(0, 10 + i * 0.02 * 1.0002)  # 0.08 s in all
+        assert next(frames).gap == 0
+    assert mic._capture.clock.on_time_s() == pytest.approx(clock.now, abs=0.001)
+
+
 def test_losses_of_both_kinds_add_up(mic):
-    limit = round(microphone.QUEUE_S * RATE / BLOCK)
+    limit = round(capture.QUEUE_S * RATE / BLOCK)
     for i in range(limit):
         FakeStream.last.deliver(i, 10 + i * 0.02)
     FakeStream.last.deliver(0, 10 + limit * 0.02 + 0.1, overflow=True)
@@ -128,7 +177,8 @@ def test_losses_of_both_kinds_add_up(mic):
     assert mic.dropped == BLOCK
 
 
-def test_an_unplugged_device_gives_all_it_heard_and_then_an_error(mic):
+def test_an_unplugged_device_gives_all_it_heard_and_then_an_error(sounddevice, capsys):
+    mic = Microphone(RATE, BLOCK, give_up_s=0)
     frames = iter(mic)
     for i in range(3):
         FakeStream.last.deliver(i, 10 + i * 0.02)
@@ -137,15 +187,16 @@ def test_an_unplugged_device_gives_all_it_heard_and_then_an_error(mic):
     assert [next(frames).samples[0] for _ in range(2)] == [1, 2]
     with pytest.raises(SourceError, match=r"Device 3 .default. stopped recording; was it unplug"):
         next(frames)
+    assert capsys.readouterr().err == ""
 
 
-def test_a_device_that_falls_silent_is_an_error(mic):
+def test_a_device_that_gives_nothing_is_an_error(sounddevice):
     with pytest.raises(SourceError, match="gave no sound for"):
-        next(iter(mic))
+        next(iter(Microphone(RATE, BLOCK, give_up_s=0)))
 
 
 def test_close_ends_an_iteration_from_another_thread(mic, monkeypatch):
-    monkeypatch.setattr(microphone, "STALL_S", 30)
+    monkeypatch.setattr(capture, "STALL_S", 30)
     timer = threading.Timer(0.1, mic.close)
     timer.start()
     assert list(mic) == []
@@ -181,7 +232,7 @@ def test_only_devices_that_record_are_listed(sounddevice):
 
 
 def test_no_device_at_all_is_one_clear_error(sounddevice):
-    sounddevice.query_devices = lambda: [entry("HDMI", 0)]
+    sounddevice.devices = [HDMI]
     assert list_devices() == []
     with pytest.raises(SourceError, match=r"No microphone was found.*arecord -l"):
         Microphone(RATE, BLOCK)
