@@ -22,8 +22,8 @@ class Gate:
     """A small model that decides what larger ones are worth waking for.
 
     It is open from `before_s` before a step at which the smoothed score of one of its labels
-    reached the threshold, until `open_s` after the last such step.  Its labels are those with
-    a threshold; where it stores none, all but the first, at one half.
+    reached the threshold, until `open_s` after the last such step.  Its labels are all but the
+    first, which means that nothing was heard; their thresholds are those it stores, or one half.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ class Gate:
         if open_s <= 0 or before_s < 0:
             raise ConfigError(f"a gate that opens for {open_s:g} s, {before_s:g} s before; more "
                               "than 0 and at least 0 were needed")
-        detector = model.spec.detector or DetectorSpec(dict.fromkeys(model.labels[1:], 0.5))
+        detector = model.spec.detector or DetectorSpec({})
         # The detections are not asked for: a word that lasts is one, but keeps a gate open.
         self.listener = Listener(model, DetectorSpec({}), self._hear)
         rate = self.listener.rate_hz
         self.open, self.before = round(open_s * rate), round(before_s * rate)
-        watched = [i for i, label in enumerate(model.labels) if label in detector.thresholds]
-        self._watched = watched
-        self._thresholds = np.array([detector.thresholds[model.labels[i]] for i in watched])
+        thresholds = detector.thresholds or dict.fromkeys(model.labels, 0.5)
+        self._watched = [i for i, label in enumerate(model.labels) if i and label in thresholds]
+        self._thresholds = np.array([thresholds[model.labels[i]] for i in self._watched])
         step_ms = 1000 * self.listener.frontend.hop / rate
         self._recent: deque[NDArray[np.float32]] = deque(maxlen=smoothed_steps(detector, step_ms))
         self._opened: list[int] = []

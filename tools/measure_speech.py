@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 from measuring import reached
 
+from edgernn.train.config import TrainConfig
 from edgernn.train.config import load as load_config
+from edgernn.train.dataset import DataSet, Samples
 from edgernn.train.fit import fit
 from edgernn.train.readers import load
 from edgernn.train.readers.audio import read_sounds
@@ -40,20 +42,24 @@ def by_energy(test: Sequences) -> float:
     return float(right.max() / len(speech))
 
 
+def material(data: Path) -> tuple[TrainConfig, DataSet, tuple[Samples, ...]]:
+    """The recipe, the recordings, and the speech without wake words."""
+    config = load_config(RECIPE)
+    found = load(data / "wakewords_picovoice", noise=(data / "background_noise",))
+    # The shared set marks no test: its validation speakers are one, since nothing is chosen by
+    # them (the recipe trains for a fixed number of epochs).
+    found = replace(found, recordings=tuple(
+        replace(r, split={"validation": "test"}.get(r.split, r.split)) for r in found.recordings))
+    return config, found, read_sounds((data / "negative_speech",), config.sample_rate_hz)
+
+
 def main() -> None:
     """Train, quantize and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=PROJECT.parent / "shared/data")
     parser.add_argument("--out", type=Path, help="where to leave the run (default: nowhere)")
     arguments = parser.parse_args()
-    config = load_config(RECIPE)
-    noise = (arguments.data / "background_noise",)
-    found = load(arguments.data / "wakewords_picovoice", noise=noise)
-    # The shared set marks no test: its validation speakers are one, since nothing is chosen by
-    # them (the recipe trains for a fixed number of epochs).
-    found = replace(found, recordings=tuple(
-        replace(r, split={"validation": "test"}.get(r.split, r.split)) for r in found.recordings))
-    negatives = read_sounds((arguments.data / "negative_speech",), config.sample_rate_hz)
+    config, found, negatives = material(arguments.data)
     with tempfile.TemporaryDirectory() as nowhere:
         out = arguments.out or Path(nowhere)
         fit(config, found, out / "run", overwrite=True, negatives=negatives)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from edgernn.cli.models import BUNDLED
+from edgernn.cli.models import BUNDLED, VOICE
 from edgernn.ensemble import BEFORE_S, OPEN_S
 from edgernn.errors import EdgernnError, StateError
 from edgernn.interpreter import BACKENDS
@@ -38,7 +38,7 @@ class WantedModels:
     refractory_ms: int | None
     backend: str
     reset_state: str | None
-    gate: Path | None
+    gate: str | None
     gate_open_s: float
     gate_before_s: float
     watch: bool
@@ -80,6 +80,11 @@ class WantedModels:
         """The models' files: without any, that of the bundled model."""
         return self.models or (BUNDLED,)
 
+    @property
+    def gate_path(self) -> Path | None:
+        """The gate's file, if there is to be one."""
+        return VOICE if self.gate == "voice" else Path(self.gate) if self.gate else None
+
     def refuse(self, model: str) -> None:
         """Say that a model of texts, or one that reads both ways, has no use for an option."""
         for option, given in (("--gate", self.gate), ("--state-file", self.state_file),
@@ -119,9 +124,9 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--reset-state", type=click.Choice(tuple(DRIFT_POLICIES)),
                      help="When the state begins anew: never, after a silence, or by two states "
                           "that overlap (default: stored in the model)."),
-        click.option("--gate", type=click.Path(path_type=Path), metavar="MODEL",
-                     help="A small model, of voice activity or of a wake word; the others listen "
-                          "only while it hears something."),
+        click.option("--gate", metavar="voice|MODEL",
+                     help="A small model, the bundled one of voice activity or your own; the "
+                          "others listen only while it hears something."),
         click.option("--gate-open-s", type=click.FloatRange(0, min_open=True), default=OPEN_S,
                      show_default=True, help="Seconds for which the gate stays open after that."),
         click.option("--gate-before-s", type=click.FloatRange(0, 60), default=BEFORE_S,
@@ -159,7 +164,7 @@ class Listening:
         _check_thresholds(wanted.thresholds, list(self.models.values()))
         self._listeners = {name: [self._listener(model, on_scores) for _ in inputs]
                            for name, model in self.models.items()}
-        gate = wanted.open(wanted.gate) if wanted.gate else None
+        gate = wanted.open(wanted.gate_path) if wanted.gate_path else None
         self.ensembles = [
             Ensemble({name: listeners[number] for name, listeners in self._listeners.items()},
                      Gate(gate.fork(), wanted.gate_open_s, wanted.gate_before_s) if gate else None)

@@ -233,7 +233,7 @@ def _say_what_runs(listening: Any, opened: list[Any], inputs: tuple[WantedInput,
     waits = ", each frame answered at the end" if late is None else (
         f", each frame answered up to {late:g} ms late" if late else "")
     gate = listening.ensembles[0].gate
-    behind = f", behind {', '.join(gate.listener.model.labels)}" if gate else ""
+    behind = f", behind {', '.join(gate.listener.model.labels[1:])}" if gate else ""
     print(f"edgernn: {where:.200}, {model.runtime.name}, {doing:.200}{waits}{behind:.100}",
           file=sys.stderr)
 
