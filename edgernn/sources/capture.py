@@ -126,6 +126,11 @@ class Capture:
                                       "running?")
         return None
 
+    @property
+    def dropped_s(self) -> float:
+        """Seconds that were dropped."""
+        return self.dropped / self.rate_hz
+
     def last_s(self) -> float | None:
         """When the last sample that `read` gave came, by `time.monotonic`; None if none did."""
         if not self.clock.samples:

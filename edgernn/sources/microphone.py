@@ -78,7 +78,7 @@ class Microphone(Source):
         """Seconds without the device, those of which it came back."""
         self._gain = 10 ** (gain_db / 20)
         self._closed = threading.Event()
-        self._ended: list[tuple[int, float]] = []  # of captures before: overflows, seconds dropped
+        self._overflows_before, self._dropped_before_s = 0, 0.0  # of captures that have ended
         self._capture = self._open()
         self.levels = Levels(self._capture.rate_hz, self._say, silent_s, silent_dbfs)
         self._track = Track(rate_hz, block)
@@ -96,13 +96,12 @@ class Microphone(Source):
     @property
     def overflows(self) -> int:  # type: ignore[override]
         """How often the system reported that it lost audio before we saw it."""
-        return sum(overflows for overflows, _ in self._ended) + self._capture.overflows
+        return self._overflows_before + self._capture.overflows
 
     @property
     def dropped(self) -> int:  # type: ignore[override]
         """Samples, at the rate of the frames, lost because the model did not keep up."""
-        before = sum(dropped_s for _, dropped_s in self._ended)
-        return round((before + self._capture.dropped / self._capture.rate_hz) * self.rate_hz)
+        return round((self._dropped_before_s + self._capture.dropped_s) * self.rate_hz)
 
     @property
     def counts(self) -> dict[str, float]:
@@ -152,9 +151,6 @@ class Microphone(Source):
 
     def _reopen(self, lost_since_s: float, problem: DeviceLostError) -> None:
         """Wait for the device, and open it; without it if closed meanwhile."""
-        self._ended.append((self._capture.overflows,
-                            self._capture.dropped / self._capture.rate_hz))
-        self._capture.overflows = self._capture.dropped = 0
         self._capture.close()
         wait_s = RETRY_S
         why: SourceError = problem
@@ -183,6 +179,8 @@ class Microphone(Source):
         capture = open_capture(device, devices, self.rate_hz, self.block, self.channel,
                                self.capture_hz)
         with portaudio.LOCK:
+            self._overflows_before += self._capture.overflows
+            self._dropped_before_s += self._capture.dropped_s
             self.device, self._capture = device, capture
             if self._closed.is_set():
                 return capture.close()
