@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Iterator
-from typing import Any
 
 from edgernn.doctor.finding import INFO, OK, WARN, Finding
 from edgernn.errors import SourceError
@@ -29,7 +28,7 @@ def microphones() -> Iterator[Finding]:
                       "plug one in; `arecord -l` must list it, and no container hide /dev/snd"
                       if platform.system() == "Linux" else "plug one in, and permit its use")
     for device in sorted(devices, key=lambda each: not each.default)[:SHOWN]:
-        rates = [rate for rate in RATES if _records(sounddevice, device.number, rate)]
+        rates = [rate for rate in RATES if device.accepts(rate)]
         name = f"microphone {device.number}"
         said = f"{device.name}, {device.channels} channels" + (", the default" if device.default
                                                                else "")
@@ -38,14 +37,6 @@ def microphones() -> Iterator[Finding]:
         else:
             yield Finding(name, WARN, f"{said}: opens at none of {', '.join(map(str, RATES))} Hz",
                           "another program may hold it; close that, or choose another --device")
-
-
-def _records(sounddevice: Any, number: int, rate: int) -> bool:
-    try:
-        sounddevice.check_input_settings(device=number, channels=1, dtype="int16", samplerate=rate)
-    except (sounddevice.PortAudioError, ValueError):
-        return False
-    return True
 
 
 def sound_files() -> Iterator[Finding]:
