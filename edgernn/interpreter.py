@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 import edgernn
 from edgernn.errors import BackendError, ModelError
 from edgernn.graph import Graph
-from edgernn.spec import ModelSpec
+from edgernn.spec import ModelSpec, WakeWordSpec
 
 Codes = NDArray[Any]
 
@@ -114,6 +115,14 @@ def _litert(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     return TfliteRuntime("litert", Interpreter, flatbuffer, graph)
 
 
+def _litert_builtin(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = partial(Interpreter, experimental_op_resolver_type=(
+        OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES))
+    return TfliteRuntime(LITERT_BUILTIN, plain, flatbuffer, graph)
+
+
 def _tflite_runtime(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     from tflite_runtime.interpreter import Interpreter
 
@@ -130,9 +139,13 @@ def _emulator(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     return EmulatorRuntime(graph)
 
 
+LITERT_BUILTIN = "litert-builtin"
+"""LiteRT without XNNPACK, whose kernels are those of all TensorFlow Lite before it: slower, and
+equal to what other packages compute."""
+
 OPENERS: dict[str, Callable[[bytes, Graph, ModelSpec], Runtime]] = {
-    "c": _c, "litert": _litert, "tflite-runtime": _tflite_runtime, "tflm": _tflm,
-    "emulator": _emulator}
+    "c": _c, "litert": _litert, LITERT_BUILTIN: _litert_builtin, "tflite-runtime": _tflite_runtime,
+    "tflm": _tflm, "emulator": _emulator}
 """Fastest first, which is the order `auto` tries."""
 
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
@@ -184,7 +197,8 @@ def open_runtime(backend: str, flatbuffer: bytes, graph: Graph, spec: ModelSpec)
     try:
         return OPENERS[backend](flatbuffer, graph, spec)
     except ImportError as problem:
-        remedy = (f"Install it: pip install {PACKAGES[backend]}" if backend in PACKAGES else
+        package = PACKAGES.get(backend.removesuffix("-builtin"))
+        remedy = (f"Install it: pip install {package}" if package else
                   "Install edgernn again where there is a C compiler: apt install gcc python3-dev")
         raise BackendError(f"the backend {backend} cannot be loaded ({problem}). {remedy}; or "
                            f"choose one that is here: {', '.join(available()) or 'none'}"
@@ -200,6 +214,8 @@ def _first(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
                            f"{', '.join(PACKAGES.values())} was needed. "
                            'Install it: pip install "edgernn[device]"')
     for name, _ in _installed():
+        if name == "litert" and isinstance(spec.frontend, WakeWordSpec):
+            name = LITERT_BUILTIN  # their scores are to be those that their own package gives
         try:
             return open_runtime(name, flatbuffer, graph, spec)
         except BackendError as problem:
