@@ -47,13 +47,14 @@ class TfliteRuntime:
                  for d in interpreter.get_input_details() + interpreter.get_output_details()}
         self._inputs = [found[graph.tensors[i].name] for i in graph.inputs]
         self._outputs = [found[graph.tensors[i].name] for i in graph.outputs]
+        self._one_state = len(self._inputs) == len(self._outputs) == 2
         self._set, self._get = interpreter.set_tensor, interpreter.get_tensor
         self._run = interpreter.invoke
 
     def invoke(self, inputs: Sequence[Codes]) -> list[Codes]:
         """See `Runtime.invoke`."""
         put, get = self._set, self._get
-        if len(inputs) == 2:  # one state; without the loops, 0.5 us of 8 less
+        if self._one_state:  # without the loops, 0.5 us of 8 less
             (first, second), (third, fourth) = self._inputs, self._outputs
             put(first, inputs[0])
             put(second, inputs[1])

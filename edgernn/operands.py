@@ -26,18 +26,25 @@ OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 
 SAME, VALID = 0, 1
 """Paddings of the schema."""
 
+VARIABLES = {"VAR_HANDLE": (0, 1), "READ_VARIABLE": (1, 1), "ASSIGN_VARIABLE": (2, 0)}
+"""Inputs and outputs of the ops of variables, which only models from elsewhere have."""
+
 BIASES = {"int8": ("int32",), "int16": ("int64", "int32")}
 """What may be added to a matmul of that type."""
 
 
 def check(graph: Graph, op: Op) -> None:
-    """An op of `OPERANDS` has operands that fit each other; others are not looked at.
+    """An op of `OPERANDS` has operands that fit each other, and one of `VARIABLES` as many as it
+    takes; others are not looked at.
 
     Raises
     ------
     ValueError
         With what does not fit.
     """
+    if op.name in VARIABLES and (
+            (len(op.inputs), len(op.outputs)) != VARIABLES[op.name] or -1 in op.inputs):
+        raise ValueError(f"{op.name} has inputs {op.inputs} and outputs {op.outputs}")
     if op.name not in OPERANDS:
         return
     fewest, most = OPERANDS[op.name]
@@ -193,12 +200,12 @@ def _check_gather(table: Tensor, ids: Tensor, y: Tensor, op: Op) -> None:
 
 
 def _check_reshape(x: Tensor, shape: Tensor, y: Tensor) -> None:
-    """The shape asked for is the shape made, of as many values, of one type."""
+    """The shape asked for is the shape made, of as many integers, whatever their scale."""
     asked = () if shape.data is None or shape.dtype != "int32" else tuple(shape.data)
     # One -1 stands for whatever is left.
     fits = len(asked) == len(y.shape) and asked.count(-1) <= 1 and all(
         a in (-1, n) for a, n in zip(asked, y.shape, strict=True))
-    if not fits or prod(x.shape) != prod(y.shape) or not _one_type(x, y):
+    if not fits or prod(x.shape) != prod(y.shape) or x.dtype != y.dtype:
         raise ValueError(f"RESHAPE makes {y.name!r} of shape {y.shape} from {x.name!r} of shape "
                          f"{x.shape}")
 

@@ -21,8 +21,11 @@ from edgernn import operands
 from edgernn.errors import ModelError
 from edgernn.graph import Graph, Op, Tensor
 
+RESOURCE = 13
+"""The schema's type of a handle."""
+
 DTYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16",
-          9: "int8", 10: "float64", 16: "uint16", 15: "uint32", 12: "uint64", 13: "resource"}
+          9: "int8", 10: "float64", 16: "uint16", 15: "uint32", 12: "uint64", RESOURCE: "resource"}
 """numpy names of the schema's TensorType, but for `resource`, a variable's handle; types left out
 are refused."""
 
@@ -190,6 +193,8 @@ def _tensor(table: Table, buffers: list[Table]) -> Tensor:
     scales, zero_points, axis = _quantization(table.table(12), name, shape)
     data = buffers[table.number(8, "I")].array(4, "uint8")
     constant = None
+    if data.size and kind == RESOURCE:
+        raise ValueError(f"tensor {name!r} is a variable's handle with values")
     if data.size:
         dtype = np.dtype(DTYPES[kind])
         if data.size != prod(shape) * dtype.itemsize:

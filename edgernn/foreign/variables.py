@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edgernn import tflite
 from edgernn.errors import ModelError
-from edgernn.graph import Graph, Op
+from edgernn.graph import Graph
 from edgernn.spec import StatePair
 from edgernn.tflite import Table, u32
 
@@ -128,14 +128,11 @@ def _first_values(data: bytes, graph: Graph) -> dict[str, NDArray[Any]]:
             once = tflite.read(data, call.options["subgraph"])
             handles = _handles(once)
             for op in once.ops:
-                value = once.tensors[op.inputs[1]].data if _assigns(op) else None
+                assigns = op.name == "ASSIGN_VARIABLE"
+                value = once.tensors[op.inputs[1]].data if assigns else None
                 if value is not None:
                     found[handles[op.inputs[0]]] = value
     return found
-
-
-def _assigns(op: Op) -> bool:
-    return op.name == "ASSIGN_VARIABLE"
 
 
 def _changed(data: bytes, graph: Graph, same: Mapping[int, int], inputs: list[int],
