@@ -104,10 +104,7 @@ class EmulatorRuntime:
 def _c(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     from edgernn.native import NativeRuntime
 
-    try:
-        return NativeRuntime(graph, spec)
-    except ModelError as problem:
-        raise ValueError(str(problem)) from problem
+    return NativeRuntime(graph, spec)
 
 
 def _litert(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
@@ -204,6 +201,8 @@ def open_runtime(backend: str, flatbuffer: bytes, graph: Graph, spec: ModelSpec)
         raise BackendError(f"the backend {backend} cannot be loaded ({problem}). {remedy}; or "
                            f"choose one that is here: {', '.join(available()) or 'none'}"
                            ) from problem
+    except ModelError as problem:  # says what would work
+        raise BackendError(f"{backend} refuses the model: {problem}") from problem
     except (RuntimeError, ValueError) as problem:
         raise BackendError(f"{backend} refuses the model: {str(problem).strip()[:400]}. "
                            "Try another: --backend emulator") from problem

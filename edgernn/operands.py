@@ -4,6 +4,7 @@ Of the ops that edgernn emits; interpreters abort the process on some that disag
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -123,33 +124,51 @@ def _check_concatenation(parts: list[Tensor], y: Tensor, op: Op) -> None:
 
 
 def _check_slice(x: Tensor, bounds: list[Tensor], y: Tensor, op: Op) -> None:
-    """Begin, end and step of every dimension are constants, and leave something of it."""
+    """Begins, ends and steps are constants, and leave something of every dimension."""
     good = _one_type(x, y) and len(x.shape) <= BROADCAST_RANK and all(
-        b.data is not None and b.shape == (len(x.shape),) and b.dtype == "int32"
-        for b in bounds)
-    cut = block(x, bounds, op) if good else []
-    if not cut or y.shape != tuple(len(range(*one)) for one in cut):
+        b.data is not None and b.shape == bounds[0].shape and len(b.shape) == 1
+        and b.dtype == "int32" for b in bounds)
+    if not good or _sliced(x, _index(bounds, op)) != y.shape:
         raise ValueError(f"STRIDED_SLICE makes {y.name!r} of shape {y.shape} from {x.name!r} of "
                          f"shape {x.shape}: {[b.data for b in bounds]}, {dict(op.options)}")
 
 
-def block(x: Tensor, bounds: list[Tensor], op: Op) -> list[tuple[int, int, int]]:
-    """Begin, end and step of a STRIDED_SLICE in every dimension of `x`; empty if it is none.
+def _index(bounds: list[Tensor], op: Op) -> tuple[Any, ...]:
+    """A STRIDED_SLICE as numpy's index; empty if it is none."""
+    def bit(mask: str, at: int) -> bool:
+        return bool(op.options[mask] >> at & 1)
 
-    A bit of `begin_mask` or `end_mask` means the dimension's own edge, and a negative bound is
-    counted from its end, as in numpy.  Slices that drop or add dimensions are no blocks.
-    """
-    options = dict(op.options)
-    masks = options.pop("begin_mask"), options.pop("end_mask")
-    cut = []
-    for axis, (*edges, step) in enumerate(zip(*(b.values for b in bounds), strict=True)):
-        begin, end = (None if mask >> axis & 1 else int(edge)
-                      for mask, edge in zip(masks, edges, strict=True))
+    found: list[Any] = []
+    for at, (begin, end, step) in enumerate(zip(*(b.values.tolist() for b in bounds),
+                                                strict=True)):
         if step < 1:
-            return []
-        cut.append(slice(begin, end, int(step)).indices(x.shape[axis]))
-    full = all(begin < end for begin, end, _ in cut) and not any(options.values())
-    return cut if full else []
+            return ()
+        # In this order, as tensorflow/lite/kernels/strided_slice.cc has it.
+        found.append(
+            ... if bit("ellipsis_mask", at) else None if bit("new_axis_mask", at) else
+            begin if bit("shrink_axis_mask", at) else
+            slice(None if bit("begin_mask", at) else begin,
+                  None if bit("end_mask", at) else end, step))
+    return () if op.options["offset"] else tuple(found)
+
+
+def _sliced(x: Tensor, index: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of what an index takes; empty if it takes nothing."""
+    try:
+        shape: tuple[int, ...] = np.broadcast_to(np.int8(0), x.shape)[index].shape
+    except IndexError:
+        return ()
+    return shape if index and 0 not in shape else ()
+
+
+def block(x: Tensor, bounds: list[Tensor], op: Op) -> list[tuple[int, int, int]]:
+    """Begin, end and step of a STRIDED_SLICE, that was checked, in every dimension.
+
+    Empty if it drops or adds dimensions.
+    """
+    index = _index(bounds, op)
+    plain = len(index) == len(x.shape) and all(isinstance(one, slice) for one in index)
+    return [one.indices(n) for one, n in zip(index, x.shape, strict=True)] if plain else []
 
 
 def _check_depthwise(x: Tensor, weights: Tensor, bias: Tensor, y: Tensor, op: Op) -> None:

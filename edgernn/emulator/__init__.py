@@ -90,7 +90,11 @@ def _call(graph: Graph, op: Op, real: Real) -> tuple[Callable[..., Codes], tuple
         return shape.reshape(graph.tensors[op.outputs[0]]), op.inputs[:1], op.outputs[0]
     if op.name == "STRIDED_SLICE":
         whole, *bounds = (graph.tensors[i] for i in op.inputs)
-        return shape.block(operands.block(whole, bounds, op)), op.inputs[:1], op.outputs[0]
+        cut = operands.block(whole, bounds, op)
+        if not cut:
+            raise ModelError("the model has a STRIDED_SLICE that drops or adds dimensions, which "
+                             "the emulator does not know. Use another backend: --backend litert")
+        return shape.block(cut), op.inputs[:1], op.outputs[0]
     if op.name == "CONCATENATION":
         return (shape.join(graph.tensors[op.outputs[0]], op.options["axis"]), op.inputs,
                 op.outputs[0])

@@ -362,9 +362,9 @@ def _join(graph: Graph, op: Op) -> list[Draft]:
 def _block(graph: Graph, op: Op) -> list[Draft]:
     """STRIDED_SLICE of one axis, the others whole and every step 1."""
     tensor = graph.tensors[op.inputs[0]]
-    begin, end, step = zip(*operands.block(
-        tensor, [graph.tensors[i] for i in op.inputs[1:]], op), strict=True)
-    cut = [axis for axis, n in enumerate(tensor.shape) if (begin[axis], end[axis]) != (0, n)]
+    bounds = operands.block(tensor, [graph.tensors[i] for i in op.inputs[1:]], op)
+    begin, end, step = zip(*bounds, strict=True) if bounds else ((), (), ())
+    cut = [axis for axis, n in enumerate(tensor.shape) if bounds and bounds[axis][:2] != (0, n)]
     if len(cut) > 1 or set(step) != {1}:
         raise ModelError(f"the model has a STRIDED_SLICE (it makes "
                          f"{graph.tensors[op.outputs[0]].name!r}) of several axes, or with steps; "
