@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.errors import SourceError
+from edgernn.errors import ConfigError, SourceError
 from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO, check_samples
-from edgernn.spec import MicrofrontendSpec, WakeWordSpec
+from edgernn.spec import ROW_MS, MicrofrontendSpec, WakeWordSpec
 
 STEP = 160
 """Samples from row to row: 10 ms."""
@@ -121,9 +121,14 @@ class WakeWordRows(Microfrontend):
     ------
     SourceError
         If pymicro-features is not installed.
+    ConfigError
+        If the hop is not a whole number of rows.
     """
 
     def __init__(self, spec: WakeWordSpec) -> None:
+        if spec.hop_ms < ROW_MS or spec.hop_ms % ROW_MS:
+            raise ConfigError(f"the frontend's hop_ms is {spec.hop_ms}; a multiple of {ROW_MS} was "
+                              "needed: rows come so often. Give the model's own")
         self._waiting: list[list[float]] = []
         super().__init__(spec)
         self.stride = spec.stride
