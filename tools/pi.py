@@ -86,7 +86,7 @@ MACHINES = {machine.arch: machine for machine in (
     Machine("arm64", "qemu-aarch64-static", "aarch64-linux-gnu-gcc", "device,audio,esphome", (),
             (A53, A72, A76), "litert"),
     # No wheel of numpy 1 is for armhf; Debian has one.
-    Machine("armhf", "qemu-arm-static", "arm-linux-gnueabihf-gcc", "device", ("python3-numpy",),
+    Machine("armhf", "qemu-arm-static", "arm-linux-gnueabihf-gcc", "device", ("python3-numpy", "python3-soundfile"),
             (A7,), "tflite-runtime"))}
 
 
@@ -109,6 +109,10 @@ class Root:
             ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={self.machine.arch}",
              f"--include={','.join((*PACKAGES, *self.machine.packages))}", CODENAME,
              str(self.folder), "-"], input="\n".join(sources()), text=True, check=True)
+        # Links that configuring would have made, of Debian's numpy.
+        for name in ("blas", "lapack"):
+            for path in self.folder.glob(f"usr/lib/*/{name}/lib{name}.so.3"):
+                (path.parent.parent / path.name).symlink_to(f"{name}/{path.name}")
 
     def become(self, processor: Processor) -> None:
         """What programs find from now on."""
@@ -137,17 +141,16 @@ class Root:
 
 
 def sources() -> Iterator[str]:
-    """This machine's package sources for Debian 12, one a line."""
+    """This machine's package sources for Debian 12 as it was released, one a line."""
     for path in sorted(Path("/etc/apt").glob("sources.list*/*.sources")):
         for stanza in path.read_text().split("\n\n"):
             entry = dict(re.findall(r"^([\w-]+):\s*(.+)$", stanza, re.MULTILINE))
             signed = f"[signed-by={entry['Signed-By']}] " if "Signed-By" in entry else ""
-            for suite in entry.get("Suites", "").split():
-                if suite in (CODENAME, f"{CODENAME}-updates", f"{CODENAME}-security"):
-                    yield f"deb {signed}{entry['URIs'].split()[0]} {suite} {entry['Components']}"
+            if CODENAME in entry.get("Suites", "").split():
+                yield f"deb {signed}{entry['URIs'].split()[0]} {CODENAME} {entry['Components']}"
     for path in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*.list")):
         for line in path.read_text().splitlines() if path.exists() else ():
-            if re.match(rf"deb\s.*\s{CODENAME}(-updates|-security)?\s", line):
+            if re.match(rf"deb\s.*\s{CODENAME}\s", line):
                 yield line
 
 
