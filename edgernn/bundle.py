@@ -176,15 +176,16 @@ def read(path: Path, states: Mapping[str, str] | None = None) -> Bundle:
     ModelError
         See `parse` for what can be wrong with ours, `edgernn.foreign.read` with others.
     """
-    from edgernn import foreign
-
     try:
         data = path.read_bytes()
     except OSError as problem:
         raise ModelError(f"{path} cannot be read: {problem.strerror}. "
                          "Give a .tflite made by edgernn quantize") from problem
-    if foreign.is_foreign(path, data):
-        return foreign.read(path, data, states or {})
+    if path.suffix == ".json" or MEMBER.encode() not in data:  # a device of ours stops here
+        from edgernn import foreign
+
+        if foreign.is_foreign(path, data):
+            return foreign.read(path, data, states or {})
     if states:
         raise ModelError(f"{path} has an {MEMBER} that names its states. Leave --state out")
     return parse(data, str(path), path)

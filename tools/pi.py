@@ -3,9 +3,9 @@
     python tools/pi.py [--arch arm64|armhf] [--out FOLDER] [--fresh]
 
 Makes a root of Debian 12 for that architecture with mmdebstrap, builds a wheel of this tree in
-it, installs `edgernn[device,audio]` (arm64: and `[esphome]`) there with its own pip, and runs models
-there and here.  Programs of the root run under qemu-user with the root as their prefix: no binfmt,
-no chroot.  Only the C compiler is this machine's: the root's Python calls it by its name.
+it, installs `edgernn[device]` there with its own pip, and runs models there and here.  Programs of
+the root run under qemu-user with the root as their prefix: no binfmt, no chroot.  Only the C
+compiler is this machine's: the root's Python calls it by its name.
 
 Needs Debian 12 here too (its own package sources are read), and: apt install mmdebstrap
 qemu-user-static gcc-aarch64-linux-gnu (armhf: gcc-arm-linux-gnueabihf), and the extra `train`,
@@ -85,9 +85,9 @@ class Machine:
 MACHINES = {machine.arch: machine for machine in (
     Machine("arm64", "qemu-aarch64-static", "aarch64-linux-gnu-gcc", "device,audio,esphome", (),
             (A53, A72, A76), "litert"),
-    # No wheel of numpy 1 is for armhf; Debian has one.
-    Machine("armhf", "qemu-arm-static", "arm-linux-gnueabihf-gcc", "device", ("python3-numpy", "python3-soundfile"),
-            (A7,), "tflite-runtime"))}
+    # No wheels of numpy 1, of cffi or of libsndfile are for armhf; Debian has them.
+    Machine("armhf", "qemu-arm-static", "arm-linux-gnueabihf-gcc", "device",
+            ("python3-numpy", "python3-soundfile"), (A7,), "tflite-runtime"))}
 
 
 class Root:

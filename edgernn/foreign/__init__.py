@@ -7,9 +7,7 @@ runs ours runs them too.
 """
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +26,13 @@ PROBABILITIES = {("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 1 / 3
 
 
 def is_foreign(path: Path, data: bytes) -> bool:
-    """Whether a file is a model from elsewhere, or the manifest of one.
+    """Whether a file without an edgernn.json is a model from elsewhere, or the manifest of one.
 
     A model of ours that lost its edgernn.json is none: it must not run by guesses.
     """
     if path.suffix == ".json" or manifest.beside(path):
         return True
-    return data[4:8] == b"TFL3" and tflite.description(data) != OURS and not _has_json(data)
+    return data[4:8] == b"TFL3" and tflite.description(data) != OURS
 
 
 def read(path: Path, data: bytes, states: Mapping[str, str]) -> bundle.Bundle:
@@ -96,11 +94,3 @@ def _profile(graph: Graph) -> str:
 
 
 REAL = "float32"
-
-
-def _has_json(data: bytes) -> bool:
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            return bundle.MEMBER in archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
