@@ -14,10 +14,15 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from edgernn import files, spec
+from numpy.typing import NDArray
+
+from edgernn import files, spec, tflite
 from edgernn.errors import ModelError
+from edgernn.graph import Graph
 from edgernn.spec import ModelSpec
 
 # hashlib's own loads all of OpenSSL, a tenth of what a device spends on edgernn.
@@ -46,6 +51,21 @@ class Bundle:
     spec: ModelSpec
     parts: Mapping[str, "Bundle"] = field(default_factory=dict)
     """The other models in the file, by name; their digests were checked too."""
+    foreign: bool = False
+    """Whether it has no edgernn.json, and `spec` is what `edgernn.foreign` found out."""
+    begins: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """See `Graph.begins`."""
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The FlatBuffer, read and verified.
+
+        Raises
+        ------
+        ModelError
+            If it is damaged.
+        """
+        return dataclasses.replace(tflite.read(self.flatbuffer), begins=self.begins)
 
     def part(self, name: str) -> "Bundle":
         """The other model of that name.
@@ -142,13 +162,32 @@ def _part(archive: zipfile.ZipFile, name: str, digest: str, where: str) -> bytes
     return data
 
 
-def read(path: Path) -> Bundle:
-    """Read a model file; see `parse` for what can be wrong with it."""
+def read(path: Path, states: Mapping[str, str] | None = None) -> Bundle:
+    """Read a model file, ours or one from elsewhere.
+
+    Parameters
+    ----------
+    path : path
+    states : mapping, optional
+        See `edgernn.foreign.read`; ours name their states themselves.
+
+    Raises
+    ------
+    ModelError
+        See `parse` for what can be wrong with ours, `edgernn.foreign.read` with others.
+    """
     try:
         data = path.read_bytes()
     except OSError as problem:
         raise ModelError(f"{path} cannot be read: {problem.strerror}. "
                          "Give a .tflite made by edgernn quantize") from problem
+    if path.suffix == ".json" or MEMBER.encode() not in data:  # a device of ours stops here
+        from edgernn import foreign
+
+        if foreign.is_foreign(path, data):
+            return foreign.read(path, data, states or {})
+    if states:
+        raise ModelError(f"{path} has an {MEMBER} that names its states. Leave --state out")
     return parse(data, str(path), path)
 
 

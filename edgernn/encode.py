@@ -12,24 +12,30 @@ from numpy.typing import NDArray
 
 from edgernn.errors import ModelError
 from edgernn.frontend.logmel import CODE_HIGH, CODE_SCALE, CODE_ZERO
-from edgernn.quant import QType, quantize_features, shift_codes
-from edgernn.spec import FrontendSpec, LogMelSpec, PartsSpec, TokenSpec
+from edgernn.quant import QType, quantize, quantize_features, shift_codes
+from edgernn.spec import FrontendSpec, LogMelSpec, PartsSpec, TokenSpec, WakeWordSpec
 
 Encoder = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-def encoder(frontend: FrontendSpec, q: QType) -> Encoder:
+def encoder(frontend: FrontendSpec, q: QType | None) -> Encoder:
     """What turns frontend rows, shape (n, width), into codes of a model input of type `q`.
+
+    `q` is None where the model, one from elsewhere, takes float32: those are the codes.
 
     Raises
     ------
     ModelError
         If the model listens to log-mel codes at a scale that no shift reaches.
     """
+    if q is None:
+        return lambda rows: rows.astype(np.float32)
     if isinstance(frontend, TokenSpec):
         return lambda rows: rows.astype(np.int32)
     if isinstance(frontend, PartsSpec):
         return lambda rows: rows.astype(q.dtype, casting="no")
+    if isinstance(frontend, WakeWordSpec):
+        return lambda rows: quantize(rows, q)  # in float64, as pymicro-wakeword does
     if not isinstance(frontend, LogMelSpec):
         return lambda rows: quantize_features(rows, q)
     shift = round(float(np.log2(q.scale / CODE_SCALE)))

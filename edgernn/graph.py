@@ -1,10 +1,11 @@
 """What a model computes: tensors, and the ops between them, as `edgernn.tflite` reads them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import ModelError
@@ -72,6 +73,16 @@ class Graph:
     """In the order in which they run."""
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    begins: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """First values of states that begin at something else than 0.0, by the input's name: only
+    models from elsewhere have such."""
+
+    def begin(self, tensor: Tensor) -> NDArray[Any]:
+        """What an input or output holds before the first step: its first value, or 0.0."""
+        if tensor.name in self.begins:
+            return self.begins[tensor.name].copy()
+        zero = tensor.zero_points[0] if tensor.zero_points else 0
+        return np.full(tensor.shape, zero, tensor.dtype)
 
     @cached_property
     def _by_name(self) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Of the ops that edgernn emits; interpreters abort the process on some that disag
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -23,18 +24,28 @@ OPERANDS = {"FULLY_CONNECTED": (2, 3), "ADD": (2, 2), "SUB": (2, 2), "MUL": (2, 
             "DEPTHWISE_CONV_2D": (3, 3)}
 """Fewest and most inputs of the ops that edgernn emits, which are those checked closely."""
 
+SAME, VALID = 0, 1
+"""Paddings of the schema."""
+
+VARIABLES = {"VAR_HANDLE": (0, 1), "READ_VARIABLE": (1, 1), "ASSIGN_VARIABLE": (2, 0)}
+"""Inputs and outputs of the ops of variables, which only models from elsewhere have."""
+
 BIASES = {"int8": ("int32",), "int16": ("int64", "int32")}
 """What may be added to a matmul of that type."""
 
 
 def check(graph: Graph, op: Op) -> None:
-    """An op of `OPERANDS` has operands that fit each other; others are not looked at.
+    """An op of `OPERANDS` has operands that fit each other, and one of `VARIABLES` as many as it
+    takes; others are not looked at.
 
     Raises
     ------
     ValueError
         With what does not fit.
     """
+    if op.name in VARIABLES and (
+            (len(op.inputs), len(op.outputs)) != VARIABLES[op.name] or -1 in op.inputs):
+        raise ValueError(f"{op.name} has inputs {op.inputs} and outputs {op.outputs}")
     if op.name not in OPERANDS:
         return
     fewest, most = OPERANDS[op.name]
@@ -113,34 +124,89 @@ def _check_concatenation(parts: list[Tensor], y: Tensor, op: Op) -> None:
 
 
 def _check_slice(x: Tensor, bounds: list[Tensor], y: Tensor, op: Op) -> None:
-    """Begin, end and step of every dimension are constants within it; no mask is used."""
-    given = [tuple(int(n) for n in b.data) for b in bounds
-             if b.data is not None and b.shape == (len(x.shape),) and b.dtype == "int32"]
-    good = len(given) == 3 and not any(op.options.values()) and _one_type(x, y) and (
-        len(x.shape) <= BROADCAST_RANK) and all(
-        0 <= begin < end <= n and step > 0
-        for begin, end, step, n in zip(*given, x.shape, strict=True))
-    if not good or y.shape != tuple(len(range(*one)) for one in zip(*given, strict=True)):
+    """Begins, ends and steps are constants, and leave something of every dimension."""
+    good = _one_type(x, y) and len(x.shape) <= BROADCAST_RANK and all(
+        b.data is not None and b.shape == bounds[0].shape and len(b.shape) == 1
+        and b.dtype == "int32" for b in bounds)
+    if not good or _sliced(x, _index(bounds, op)) != y.shape:
         raise ValueError(f"STRIDED_SLICE makes {y.name!r} of shape {y.shape} from {x.name!r} of "
-                         f"shape {x.shape}: {given}, {dict(op.options)}")
+                         f"shape {x.shape}: {[b.data for b in bounds]}, {dict(op.options)}")
+
+
+def _index(bounds: list[Tensor], op: Op) -> tuple[Any, ...]:
+    """A STRIDED_SLICE as numpy's index; empty if it is none."""
+    def bit(mask: str, at: int) -> bool:
+        return bool(op.options[mask] >> at & 1)
+
+    found: list[Any] = []
+    for at, (begin, end, step) in enumerate(zip(*(b.values.tolist() for b in bounds),
+                                                strict=True)):
+        if step < 1:
+            return ()
+        # In this order, as tensorflow/lite/kernels/strided_slice.cc has it.
+        found.append(
+            ... if bit("ellipsis_mask", at) else None if bit("new_axis_mask", at) else
+            begin if bit("shrink_axis_mask", at) else
+            slice(None if bit("begin_mask", at) else begin,
+                  None if bit("end_mask", at) else end, step))
+    return () if op.options["offset"] else tuple(found)
+
+
+def _sliced(x: Tensor, index: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of what an index takes; empty if it takes nothing."""
+    try:
+        shape: tuple[int, ...] = np.broadcast_to(np.int8(0), x.shape)[index].shape
+    except IndexError:
+        return ()
+    return shape if index and 0 not in shape else ()
+
+
+def block(x: Tensor, bounds: list[Tensor], op: Op) -> list[tuple[int, int, int]]:
+    """Begin, end and step of a STRIDED_SLICE, that was checked, in every dimension.
+
+    Empty if it drops or adds dimensions.
+    """
+    index = _index(bounds, op)
+    plain = len(index) == len(x.shape) and all(isinstance(one, slice) for one in index)
+    return [one.indices(n) for one, n in zip(index, x.shape, strict=True)] if plain else []
 
 
 def _check_depthwise(x: Tensor, weights: Tensor, bias: Tensor, y: Tensor, op: Op) -> None:
-    """A column of frames under a column of weights, each channel by itself, to one frame."""
-    options = dict(op.options)
-    plain = {"padding": (1,), "stride_w": (1,), "stride_h": (1,), "depth_multiplier": (1,),
-             "activation": ("NONE", "RELU"), "dilation_w": (0, 1), "dilation_h": (0, 1)}
-    if len(x.shape) != 4 or x.shape[0] != 1 or x.shape[2] != 1 or weights.shape != x.shape or (
-            y.shape != (1, 1, 1, x.shape[3]) or bias.shape != (x.shape[3],)
-            or any(options[key] not in allowed for key, allowed in plain.items())):
+    """Channel by channel, a window under weights of its size at every place of it."""
+    options, fits = dict(op.options), False
+    if len(x.shape) == len(weights.shape) == len(y.shape) == 4:
+        channels = x.shape[3] * options["depth_multiplier"]
+        places = [_places(x.shape[axis], weights.shape[axis], options["padding"] == SAME,
+                          options[f"stride_{side}"], max(options[f"dilation_{side}"], 1))
+                  for axis, side in ((1, "h"), (2, "w"))]
+        fits = (weights.shape[0], weights.shape[3]) == (1, channels) and (
+            y.shape == (x.shape[0], *places, channels) and bias.shape == (channels,))
+    if not fits:
         raise ValueError(f"DEPTHWISE_CONV_2D makes {y.name!r} of shape {y.shape} from {x.name!r} "
                          f"of shape {x.shape} and weights of shape {weights.shape}, {options}")
-    if weights.dtype != "int8" or len(weights.scales) not in (1, x.shape[3]) or (
+    if weights.dtype != "int8" or len(weights.scales) not in (1, weights.shape[3]) or (
             weights.axis != 3 and len(weights.scales) > 1) or any(weights.zero_points) or (
             weights.data is None or bias.data is None
             or bias.dtype != {"int8": "int32", "int16": "int64"}.get(x.dtype)):
         raise ValueError(f"{weights.name!r} is {weights.dtype} with {len(weights.scales)} scales "
                          f"and {bias.name!r} is {bias.dtype} beside {x.dtype}")
+
+
+def _places(n: int, window: int, same: bool, stride: int, dilation: int) -> int:
+    """How many places a window has along a side; -1 if it does not fit."""
+    if stride < 1:
+        return -1
+    reach = 1 if same else (window - 1) * dilation + 1
+    return -1 if reach > n else (n - reach) // stride + 1
+
+
+def is_column(x: Tensor, weights: Tensor, op: Op) -> bool:
+    """Whether a DEPTHWISE_CONV_2D is as edgernn emits it: a column of frames under a column of
+    weights, to one frame."""
+    kinds = {"padding": (VALID,), "stride_w": (1,), "stride_h": (1,), "depth_multiplier": (1,),
+             "activation": ("NONE", "RELU"), "dilation_w": (0, 1), "dilation_h": (0, 1)}
+    return x.shape[0] == 1 and x.shape[2] == 1 and weights.shape == x.shape and all(
+        op.options[key] in allowed for key, allowed in kinds.items())
 
 
 def _check_gather(table: Tensor, ids: Tensor, y: Tensor, op: Op) -> None:
@@ -153,9 +219,12 @@ def _check_gather(table: Tensor, ids: Tensor, y: Tensor, op: Op) -> None:
 
 
 def _check_reshape(x: Tensor, shape: Tensor, y: Tensor) -> None:
-    """The shape asked for is the shape made, of as many values, of one type."""
-    if shape.data is None or shape.dtype != "int32" or tuple(shape.data) != y.shape or (
-            prod(x.shape) != prod(y.shape)) or not _one_type(x, y):
+    """The shape asked for is the shape made, of as many integers, whatever their scale."""
+    asked = () if shape.data is None or shape.dtype != "int32" else tuple(shape.data)
+    # One -1 stands for whatever is left.
+    fits = len(asked) == len(y.shape) and asked.count(-1) <= 1 and all(
+        a in (-1, n) for a, n in zip(asked, y.shape, strict=True))
+    if not fits or prod(x.shape) != prod(y.shape) or x.dtype != y.dtype:
         raise ValueError(f"RESHAPE makes {y.name!r} of shape {y.shape} from {x.name!r} of shape "
                          f"{x.shape}")
 

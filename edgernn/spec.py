@@ -70,6 +70,32 @@ class MicrofrontendSpec(LogMelSpec):
     kind: str = "microfrontend"
 
 
+ROW_MS = 10
+"""Milliseconds from row to row of TensorFlow Lite Micro's frontend."""
+
+
+@dataclass(frozen=True)
+class WakeWordSpec(MicrofrontendSpec):
+    """The same frontend as models of microWakeWord take it (`edgernn.foreign.manifest`).
+
+    A step takes all rows since the last one, and features are quantized by the scale of the
+    model's own input, as pymicro-wakeword does.
+    """
+
+    hop_ms: int = 3 * ROW_MS
+    kind: str = "microwakeword"
+
+    @property
+    def stride(self) -> int:
+        """Rows that a step takes, side by side, the oldest first."""
+        return self.hop_ms // ROW_MS
+
+    @property
+    def width(self) -> int:
+        """Features of a frame."""
+        return self.mels * self.stride
+
+
 @dataclass(frozen=True)
 class StandardizeSpec:
     """Sensor frontend: (row - mean) / std, column by column."""
@@ -132,7 +158,8 @@ class PartsSpec:
     kind: str = "parts"
 
 
-FrontendSpec = Union[LogMelSpec, MicrofrontendSpec, StandardizeSpec, TokenSpec, PartsSpec]  # noqa: UP007 - typing.get_args reads it
+FrontendSpec = Union[  # noqa: UP007 - typing.get_args reads it
+    LogMelSpec, MicrofrontendSpec, WakeWordSpec, StandardizeSpec, TokenSpec, PartsSpec]
 
 
 @dataclass(frozen=True)

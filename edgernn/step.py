@@ -1,23 +1,25 @@
 """One step of a recurrent model, its memory in plain sight."""
 
 from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn import bundle, tflite
+from edgernn import bundle
 from edgernn.encode import Encoder, encoder
 from edgernn.errors import BackendError, FeatureError, ModelError
 from edgernn.graph import Graph, Tensor
 from edgernn.interpreter import Runtime, open_runtime
 from edgernn.native import Memory, NativeRuntime
-from edgernn.quant import FeatureQuantizer, QType
+from edgernn.quant import FeatureQuantizer, QType, dequantize, quantize
 from edgernn.spec import PART, ModelSpec, TokenSpec
 
 Codes = NDArray[Any]
-FLOAT32 = np.dtype(np.float32)
+REAL = "float32"
+FLOAT32 = np.dtype(REAL)
 
 
 class StepModel:
@@ -47,8 +49,8 @@ class StepModel:
         self.encode: Encoder
         """Frontend rows, shape (n, width), to codes that `step` takes row by row."""
         x, scores = graph.tensor(spec.input), graph.tensor(spec.output)
-        self.encode = encoder(spec.frontend, x.qtype)
-        self._width = x.shape[-1]
+        self.encode = encoder(spec.frontend, None if x.dtype == REAL else x.qtype)
+        self._width = prod(x.shape)
         self._shape = (self._width,)
         self._dtype = np.dtype(x.dtype)
         self._quantize: Callable[[NDArray[Any]], Codes | None]
@@ -56,14 +58,19 @@ class StepModel:
         if isinstance(spec.frontend, TokenSpec):
             self._tokens = spec.frontend.numbers
             self._quantize = self._known
+        elif x.dtype == REAL:
+            self._quantize = _finite
         else:
             self._quantize = FeatureQuantizer(x.qtype, self._width)
-        # Of frames that are codes as they come; tokens are always looked at first.
-        self._ready = None if self._tokens else self._dtype
+        # Of frames that are codes as they come; tokens and reals are always looked at first.
+        self._ready = None if self._tokens or x.dtype == REAL else self._dtype
+        # Only models from elsewhere take a frame in other dimensions.
+        self._frame_shape = None if len(x.shape) == 2 else x.shape
         self._order = _Order(graph, spec)
         # Looked up at every step, so kept flat.
         self._x, self._at, self._carried = (self._order.x, self._order.scores,
                                             self._order.carried)
+        self._moved = self._order.moved
         self._invoke = runtime.invoke
         self._native: Callable[[NDArray[Any]], bool] | None = None
         if isinstance(runtime, NativeRuntime):
@@ -71,36 +78,43 @@ class StepModel:
             self._native = runtime.streams(memory).step
         else:
             memory = Memory.empty(graph, spec, 1)
-            self._real_scores = _score_table(scores.qtype).take
+            self._real_scores: Callable[..., Any] = (
+                _copied if scores.dtype == REAL else _score_table(scores.qtype).take)
         self._states, self._outputs = memory.inputs, memory.outputs
-        self._scores_row = memory.scores
-        self._scores = self._scores_row[0]
+        self._scores = memory.scores[0]
+        self._scores_row = memory.scores if self._native else memory.scores.reshape(scores.shape)
         self.reset()
 
     @classmethod
-    def open(cls, path: str | Path, backend: str = "auto") -> "StepModel":
-        """Open a .tflite written by `edgernn quantize`.
+    def open(cls, path: str | Path, backend: str = "auto",
+             states: Mapping[str, str] | None = None) -> "StepModel":
+        """Open a .tflite written by `edgernn quantize`, or a model from elsewhere.
 
         Parameters
         ----------
         path : path
+            A .tflite, or the .json manifest of one for microWakeWord.
         backend : str
-            auto, c, litert, tflite-runtime, tflm or emulator.
+            auto, c, litert, litert-builtin, tflite-runtime, tflm or emulator.
+        states : mapping, optional
+            Of a model from elsewhere: the output that each state's input is given next, by name,
+            where `edgernn.foreign` could not find out.
 
         Raises
         ------
         ModelError
-            If the file is damaged, has no edgernn.json, or its parts do not fit.
+            If the file is damaged, has lost its edgernn.json, or its parts do not fit; or if it
+            comes from elsewhere and cannot be understood without more being said.
         BackendError
             If the runtime is missing, refuses the model, or does not carry its state.
         """
-        return cls.load(bundle.read(Path(path)), backend)
+        return cls.load(bundle.read(Path(path), states), backend)
 
     @classmethod
     def load(cls, parts: bundle.Bundle, backend: str = "auto") -> "StepModel":
         """The main part of a file that was read, or one of its others; see `open`."""
-        step_graph = tflite.read(parts.flatbuffer)
-        check(parts.spec, step_graph)
+        step_graph = parts.graph
+        check(parts.spec, step_graph, parts.foreign)
         model = cls(parts.spec, step_graph,
                     open_runtime(backend, parts.flatbuffer, step_graph, parts.spec))
         prove_state_is_carried(model)
@@ -147,10 +161,14 @@ class StepModel:
         self._real_scores(outputs[self._at], None, self._scores_row, "wrap")
         for source, target in self._carried:
             states[target] = outputs[source]
+        for source, target, move in self._moved:
+            states[target] = move(outputs[source])
         return self._scores
 
     def accept(self, features: NDArray[Any]) -> Codes:
-        """The frame as the model's own integers, shape (1, width); `step` begins with this.
+        """The frame as the model's own integers, shape (1, width) or that of its input.
+
+        `step` begins with this.
 
         Raises
         ------
@@ -163,7 +181,7 @@ class StepModel:
         codes = features[None] if features.dtype is self._ready else self._quantize(features)
         if codes is None:
             raise _not_finite(features)
-        return codes
+        return codes if self._frame_shape is None else codes.reshape(self._frame_shape)
 
     @property
     def codes(self) -> Codes:
@@ -208,8 +226,8 @@ class StepModel:
     def reset(self) -> None:
         """Forget everything."""
         for i, tensor in enumerate(self._order.inputs):
-            self._put(self._states, i, _zeros(tensor))
-        self._put(self._outputs, self._at, _zeros(self.graph.tensor(self.spec.output)))
+            self._put(self._states, i, self.graph.begin(tensor))
+        self._put(self._outputs, self._at, self.graph.begin(self.graph.tensor(self.spec.output)))
         self._scores[:] = 0
 
     def state(self) -> dict[str, Codes]:
@@ -290,11 +308,34 @@ class _Order:
         ins = [t.name for t in self.inputs]
         outs = [graph.tensors[i].name for i in graph.outputs]
         self.x, self.scores = ins.index(spec.input), outs.index(spec.output)
-        self.carried = [(outs.index(pair.output), ins.index(pair.input)) for pair in spec.states]
+        self.carried, self.moved = [], []
+        for pair in spec.states:
+            before, after = graph.tensor(pair.input), graph.tensor(pair.output)
+            source, target = outs.index(pair.output), ins.index(pair.input)
+            if _type(before) == _type(after):
+                self.carried.append((source, target))
+            else:
+                self.moved.append((source, target, _mover(after.qtype, before.qtype)))
 
 
-def check(spec: ModelSpec, graph: Graph) -> None:
+def _mover(written: QType, read: QType) -> Callable[[Codes], Codes]:
+    """From codes of one scale to codes of another.
+
+    Converters calibrate a state's two ends apart, so their scales differ by a few percent;
+    copying bytes would rescale the memory at every step.
+    """
+    codes = np.arange(written.low, written.high + 1)
+    moved = quantize(dequantize(codes, written), read)
+    table = np.empty(len(codes), read.dtype)
+    table[codes] = moved  # those of negative codes at the end, where they wrap to
+    return lambda values: table.take(values, mode="wrap")
+
+
+def check(spec: ModelSpec, graph: Graph, foreign: bool = False) -> None:
     """Whether edgernn.json and the graph speak of the same model.
+
+    States of a `foreign` one may be of another scale where they are written than where they
+    are read, and its frames and scores of more types.
 
     Raises
     ------
@@ -316,27 +357,38 @@ def check(spec: ModelSpec, graph: Graph) -> None:
                          f" explains only {explained}. {bundle.REMEDY}")
     for pair in spec.states:
         before, after = graph.tensor(pair.input), graph.tensor(pair.output)
-        if _type(before) != _type(after):
+        if _type(before) != _type(after) and not (foreign and movable(before, after)):
             raise ModelError(
                 f"the state {pair.input!r} is {_type(before)}, but its next value {pair.output!r} "
                 f"is {_type(after)}; they must be equal, since the bytes are copied. "
                 f"{bundle.REMEDY}")
-    _check_widths(spec, graph)
+    _check_widths(spec, graph, foreign)
 
 
-def _check_widths(spec: ModelSpec, graph: Graph) -> None:
+def movable(before: Tensor, after: Tensor) -> bool:
+    """Whether what is written can be read again, if by another scale."""
+    return (before.shape, before.dtype) == (after.shape, after.dtype) and (
+        before.dtype in ("int8", "uint8", "int16")
+        and len(before.scales) == len(after.scales) == 1)
+
+
+def _check_widths(spec: ModelSpec, graph: Graph, foreign: bool) -> None:
     x, scores = graph.tensor(spec.input), graph.tensor(spec.output)
     tokens = isinstance(spec.frontend, TokenSpec)
     for tensor in (x, scores):
-        dtypes = ("int32",) if tokens and tensor is x else ("int8", "int16")
-        if len(tensor.shape) != 2 or tensor.shape[0] != 1 or tensor.dtype not in dtypes:
+        dtypes = ["int32"] if tokens and tensor is x else ["int8", "int16"]
+        if foreign:
+            dtypes += ["uint8", REAL]
+        rank = 2 if not foreign else len(tensor.shape)
+        if tensor.shape[:1] != (1,) or len(tensor.shape) != rank or tensor.dtype not in dtypes:
             raise ModelError(f"the tensor {tensor.name!r} is {_type(tensor)}; "
                              f"{' or '.join(dtypes)} of shape [1, n] was needed. {bundle.REMEDY}")
     # What a part gives are no scores of labels, but another part's input.
     inner = spec.task == PART or spec.parts
-    labels = scores.shape[1] if inner else len(spec.labels)
-    for what, found, needed in (("labels", scores.shape[1], labels),
-                                ("frontend features", x.shape[1], spec.frontend.width)):
+    width = prod(scores.shape)
+    labels = width if inner else len(spec.labels)
+    for what, found, needed in (("labels", width, labels),
+                                ("frontend features", prod(x.shape), spec.frontend.width)):
         if found != needed:
             raise ModelError(f"edgernn.json has {needed} {what}, but the model has {found}. "
                              f"{bundle.REMEDY}")
@@ -372,11 +424,7 @@ def prove_state_is_carried(model: StepModel) -> None:
     if not model.spec.states:
         return
     stream = model.fork()
-    x = model.graph.tensor(model.spec.input)
-    low, high = (1, model._tokens - 1) if model._tokens else (x.qtype.low, x.qtype.high)
-    # Values that look random, by Knuth's multiplier; numpy.random itself would take 5 MB.
-    mixed = np.arange(1, 1 + 3 * model.width, dtype=np.int64) * 2654435761 % 2**32 >> 7
-    frames = (low + mixed % (high + 1 - low)).astype(x.dtype).reshape(3, model.width)
+    frames = _any_frames(model)
 
     def after(state: dict[str, Codes], frame: Codes) -> dict[str, Codes]:
         stream.restore(state)
@@ -396,8 +444,14 @@ def prove_state_is_carried(model: StepModel) -> None:
                            "it does not read it. Use another: --backend litert")
 
 
-def _zeros(tensor: Tensor) -> Codes:
-    return np.full(tensor.shape, tensor.qtype.zero_point, tensor.dtype)
+def _any_frames(model: StepModel) -> Codes:
+    x, shape = model.graph.tensor(model.spec.input), (3, model.width)
+    # Values that look random, by Knuth's multiplier; numpy.random itself would take 5 MB.
+    mixed = np.arange(1, 1 + 3 * model.width, dtype=np.int64) * 2654435761 % 2**32 >> 7
+    if x.dtype == REAL:
+        return (mixed % 401 / 100 - 2).astype(x.dtype).reshape(shape)
+    low, high = (1, model._tokens - 1) if model._tokens else (x.qtype.low, x.qtype.high)
+    return (low + mixed % (high + 1 - low)).astype(x.dtype).reshape(shape)
 
 
 def _equal(a: dict[str, Codes], b: dict[str, Codes]) -> bool:
@@ -410,6 +464,15 @@ def _score_table(q: QType) -> NDArray[np.float32]:
     table = np.empty(len(codes), np.float32)
     table[codes] = (codes - q.zero_point) * q.scale
     return table
+
+
+def _copied(reals: Codes, axis: None, out: NDArray[np.float32], mode: str) -> None:
+    """As `_score_table(...).take`, of scores that are reals already."""
+    np.copyto(out, reals)
+
+
+def _finite(features: NDArray[np.float32]) -> Codes | None:
+    return features[None] if np.isfinite(features).all() else None
 
 
 def _not_finite(features: NDArray[Any]) -> FeatureError:

@@ -21,9 +21,13 @@ from edgernn import operands
 from edgernn.errors import ModelError
 from edgernn.graph import Graph, Op, Tensor
 
+RESOURCE = 13
+"""The schema's type of a handle."""
+
 DTYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16",
-          9: "int8", 10: "float64", 16: "uint16", 15: "uint32", 12: "uint64"}
-"""numpy names of the schema's TensorType; types left out are refused."""
+          9: "int8", 10: "float64", 16: "uint16", 15: "uint32", 12: "uint64", RESOURCE: "resource"}
+"""numpy names of the schema's TensorType, but for `resource`, a variable's handle; types left out
+are refused."""
 
 OPS = {0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D",
        6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL",
@@ -35,6 +39,8 @@ OPS = {0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEP
 
 ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH"}
 
+TEXT = "text"
+"""In place of a struct format: a string."""
 OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "FULLY_CONNECTED": {"activation": (4, "b")},
     "ADD": {"activation": (4, "b")},
@@ -50,14 +56,16 @@ OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "DEPTHWISE_CONV_2D": {"padding": (4, "b"), "stride_w": (6, "i"), "stride_h": (8, "i"),
                           "depth_multiplier": (10, "i"), "activation": (12, "b"),
                           "dilation_w": (14, "i"), "dilation_h": (16, "i")},
+    "CALL_ONCE": {"subgraph": (4, "i")},
+    "VAR_HANDLE": {"variable": (6, TEXT)},
 }
-"""For each op, the options worth knowing: place in the vtable and struct format."""
+"""For each op, the options worth knowing: place in the vtable and struct format, or `TEXT`."""
 
 LARGEST_RANK = 8
 
 
-def read(data: bytes | memoryview) -> Graph:
-    """Read and verify a .tflite.
+def read(data: bytes | memoryview, subgraph: int = 0) -> Graph:
+    """Read and verify a .tflite: its main subgraph, or another.
 
     Raises
     ------
@@ -69,13 +77,35 @@ def read(data: bytes | memoryview) -> Graph:
         raise ModelError(f"the file begins with {bytes(view[:8])!r}; a TensorFlow Lite model has "
                          "TFL3 at byte 4. Give a .tflite made by edgernn quantize")
     try:
-        return _model(_Table(view, _u32(view, 0)))
+        return _model(Table(view, u32(view, 0)), subgraph)
     except (struct.error, IndexError, ValueError, OverflowError, RecursionError) as problem:
         raise ModelError(f"the model is damaged ({problem}). "
                          "Copy it again, or make it again: edgernn quantize") from problem
 
 
-class _Table:
+def description(data: bytes | memoryview) -> str:
+    """What the maker of a .tflite wrote into it; empty if it cannot be read."""
+    view = memoryview(data)
+    try:
+        return Table(view, u32(view, 0)).text(10)
+    except (struct.error, IndexError, ValueError, OverflowError):
+        return ""
+
+
+def signature(data: bytes | memoryview) -> tuple[dict[int, str], dict[int, str]]:
+    """Names of inputs and outputs by tensor, as the model's first signature calls them.
+
+    Converters give tensors names of their own; those that somebody chose are here.  Of a file that
+    `read` has taken.
+    """
+    view = memoryview(data)
+    found = Table(view, u32(view, 0)).tables(18)
+    inputs, outputs = ({one.number(6, "I"): one.text(4) for one in found[0].tables(slot)}
+                       if found else {} for slot in (4, 6))
+    return inputs, outputs
+
+
+class Table:
     """A FlatBuffers table: fields found through its vtable."""
 
     def __init__(self, view: memoryview, at: int) -> None:
@@ -99,18 +129,18 @@ class _Table:
         at = self.where(slot)
         return struct.unpack_from("<" + kind, self.view, at)[0] if at else default
 
-    def table(self, slot: int) -> "_Table | None":
+    def table(self, slot: int) -> "Table | None":
         """A field that is a table."""
         at = self.where(slot)
-        return _Table(self.view, at + _u32(self.view, at)) if at else None
+        return Table(self.view, at + u32(self.view, at)) if at else None
 
     def array(self, slot: int, dtype: str) -> NDArray[Any]:
         """A field that is a vector of numbers: a read-only view."""
         at = self.where(slot)
         if not at:
             return np.zeros(0, dtype)
-        at += _u32(self.view, at)
-        count, size = _u32(self.view, at), np.dtype(dtype).itemsize
+        at += u32(self.view, at)
+        count, size = u32(self.view, at), np.dtype(dtype).itemsize
         if at + 4 + count * size > len(self.view):
             raise ValueError(f"a vector of {count} at byte {at} of {len(self.view)}")
         array = np.frombuffer(self.view, np.dtype(dtype).newbyteorder("<"), count, at + 4)
@@ -121,39 +151,39 @@ class _Table:
         """A field that is a string."""
         return self.array(slot, "uint8").tobytes().decode("utf-8")
 
-    def tables(self, slot: int) -> list["_Table"]:
+    def tables(self, slot: int) -> list["Table"]:
         """A field that is a vector of tables."""
         at = self.where(slot)
-        start = at + _u32(self.view, at) + 4 if at else 0
+        start = at + u32(self.view, at) + 4 if at else 0
         offsets = self.array(slot, "uint32")
-        return [_Table(self.view, start + 4 * i + int(offset))
+        return [Table(self.view, start + 4 * i + int(offset))
                 for i, offset in enumerate(offsets)]
 
 
-def _u32(view: memoryview, at: int) -> int:
+def u32(view: memoryview, at: int) -> int:
     value: int = struct.unpack_from("<I", view, at)[0]
     return value
 
 
-def _model(model: _Table) -> Graph:
+def _model(model: Table, subgraph: int) -> Graph:
     version = model.number(4, "I")
     if version != 3:
         raise ValueError(f"schema version {version}, not 3")
     subgraphs, buffers = model.tables(8), model.tables(12)
-    if not subgraphs:
-        raise ValueError("no subgraph")
-    main = subgraphs[0]
-    tensors = tuple(_tensor(table, buffers) for table in main.tables(4))
+    if not 0 <= subgraph < len(subgraphs):
+        raise ValueError(f"no subgraph {subgraph}")
+    chosen = subgraphs[subgraph]
+    tensors = tuple(_tensor(table, buffers) for table in chosen.tables(4))
     codes = [_opcode(table) for table in model.tables(6)]
-    ops = tuple(_op(table, codes) for table in main.tables(10))
-    graph = Graph(tensors, ops, _indices(main, 6), _indices(main, 8))
+    ops = tuple(_op(table, codes) for table in chosen.tables(10))
+    graph = Graph(tensors, ops, _indices(chosen, 6), _indices(chosen, 8))
     _check_order(graph)
     for op in ops:
         operands.check(graph, op)
     return graph
 
 
-def _tensor(table: _Table, buffers: list[_Table]) -> Tensor:
+def _tensor(table: Table, buffers: list[Table]) -> Tensor:
     name, kind = table.text(10), table.number(6, "b")
     if kind not in DTYPES:
         raise ValueError(f"tensor {name!r} has type {kind}")
@@ -163,6 +193,8 @@ def _tensor(table: _Table, buffers: list[_Table]) -> Tensor:
     scales, zero_points, axis = _quantization(table.table(12), name, shape)
     data = buffers[table.number(8, "I")].array(4, "uint8")
     constant = None
+    if data.size and kind == RESOURCE:
+        raise ValueError(f"tensor {name!r} is a variable's handle with values")
     if data.size:
         dtype = np.dtype(DTYPES[kind])
         if data.size != prod(shape) * dtype.itemsize:
@@ -172,7 +204,7 @@ def _tensor(table: _Table, buffers: list[_Table]) -> Tensor:
 
 
 def _quantization(
-    table: _Table | None, name: str, shape: tuple[int, ...]
+    table: Table | None, name: str, shape: tuple[int, ...]
 ) -> tuple[tuple[float, ...], tuple[int, ...], int]:
     if table is None:
         return (), (), 0
@@ -188,17 +220,16 @@ def _quantization(
     return (tuple(float(s) for s in scales), tuple(int(z) for z in points), axis)
 
 
-def _opcode(table: _Table) -> tuple[str, int]:
+def _opcode(table: Table) -> tuple[str, int]:
     # Old writers fill only the first field, which has one byte; the larger of the two holds.
     code = max(table.number(4, "b"), table.number(10, "i"))
     return OPS.get(code, f"OP_{code}"), table.number(8, "i", 1)
 
 
-def _op(table: _Table, codes: list[tuple[str, int]]) -> Op:
+def _op(table: Table, codes: list[tuple[str, int]]) -> Op:
     name, version = codes[table.number(4, "I")]
     known, chosen = OPTIONS.get(name, {}), table.table(12)
-    options = {key: chosen.number(slot, kind) if chosen else 0
-               for key, (slot, kind) in known.items()}
+    options = {key: _option(chosen, slot, kind) for key, (slot, kind) in known.items()}
     if "activation" in options:
         if options["activation"] not in ACTIVATIONS:
             raise ValueError(f"{name} has activation {options['activation']}")
@@ -206,7 +237,13 @@ def _op(table: _Table, codes: list[tuple[str, int]]) -> Op:
     return Op(name, version, _indices(table, 6), _indices(table, 8), options)
 
 
-def _indices(table: _Table, slot: int) -> tuple[int, ...]:
+def _option(chosen: Table | None, slot: int, kind: str) -> Any:
+    if kind == TEXT:
+        return chosen.text(slot) if chosen else ""
+    return chosen.number(slot, kind) if chosen else 0
+
+
+def _indices(table: Table, slot: int) -> tuple[int, ...]:
     return tuple(int(i) for i in table.array(slot, "int32"))
 
 

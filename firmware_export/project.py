@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import edgernn
-from edgernn import bundle, step, tflite
+from edgernn import bundle, step
 from edgernn.errors import ModelError
 from edgernn.graph import Graph
 from edgernn.plan import Plan, plan
@@ -55,14 +55,16 @@ class Source:
             If it is damaged, or has several parts.
         """
         whole = bundle.read(path)
+        if whole.foreign:
+            raise ModelError(f"{path} is a model from elsewhere: it has no edgernn.json, and "
+                             "exports are of edgernn's own. Train one: edgernn train")
         if whole.parts:
             raise ModelError(f"{path} holds a model of {1 + len(whole.parts)} parts "
                              f"({', '.join(whole.parts)}); one that is a single step was needed. "
                              "Export one that reads in one direction and gives as much as it takes")
-        graph = tflite.read(whole.flatbuffer)
-        step.check(whole.spec, graph)
-        return cls(path, hashlib.sha256(path.read_bytes()).hexdigest(), whole.spec, graph,
-                   whole.flatbuffer)
+        step.check(whole.spec, whole.graph)
+        return cls(path, hashlib.sha256(path.read_bytes()).hexdigest(), whole.spec,
+                   whole.graph, whole.flatbuffer)
 
     @cached_property
     def plan(self) -> Plan:

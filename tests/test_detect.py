@@ -95,13 +95,13 @@ def by_hand(scores, thresholds, n, pause, hysteresis):
     """The docstring's arithmetic again, in plain integers as a device would have it."""
     one, history, armed, since, found = 32768, [], [True] * len(thresholds), pause, []
     for step, row in enumerate(scores):
-        history.append(row)
+        history.append([min(score, one - 1) for score in row])
         since += 1
         best, best_margin = None, -1
         for i, p in enumerate(thresholds):
             total = sum(past[i] for past in history[-n:])
             armed[i] = armed[i] or total < n * round(one * max(p - hysteresis, p / 2))
-            margin = total - n * round(one * p)
+            margin = total - n * min(round(one * p), one - 1)
             if armed[i] and margin > best_margin:
                 best, best_margin = i, margin
         if best is not None and since >= pause:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgernn.cli.models import BUNDLED
+from edgernn.cli.models import BUNDLED, state_option
 
 MOST = 16
 """Of a longer list the table shows the beginning and the end; --json shows all."""
@@ -16,36 +16,40 @@ MOST = 16
 
 @click.command()
 @click.argument("model", required=False, type=click.Path(path_type=Path))
+@state_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(model: Path | None, as_json: bool) -> None:
+def command(model: Path | None, states: dict[str, str], as_json: bool) -> None:
     """Show what a MODEL is: labels, frontend, states, ops, sizes, detector, origin.
 
     Without MODEL, the bundled one. Needs no interpreter.
     """
-    tree = describe(model or BUNDLED)
+    tree = describe(model or BUNDLED, states)
     if as_json:
         click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
     else:
         _print_table(tree)
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """All that a model file says of itself, as plain JSON values."""
-    from edgernn import bundle, step, tflite
+def describe(path: Path, states: dict[str, str] | None = None) -> dict[str, Any]:
+    """All that a model file says of itself, as plain JSON values.
 
-    whole = bundle.read(path)
-    read = tflite.read(whole.flatbuffer)
-    step.check(whole.spec, read)
+    `states` are those of a model from elsewhere, as `edgernn.bundle.read` has them.
+    """
+    from edgernn import bundle, step
+
+    whole = bundle.read(path, states)
+    read = whole.graph
+    step.check(whole.spec, read, whole.foreign)
     spec = dataclasses.asdict(whole.spec)
     constants = [t.data.nbytes for t in read.tensors if t.data is not None]
-    states = [_tensor(read.tensor(pair.input)) for pair in whole.spec.states]
+    held = [_tensor(read.tensor(pair.input)) for pair in whole.spec.states]
     return {
         "model": str(path), "profile": spec["profile"], "labels": list(spec["labels"]),
         "frontend": spec["frontend"], "input": _tensor(read.tensor(spec["input"])),
-        "output": _tensor(read.tensor(spec["output"])), "states": states,
+        "output": _tensor(read.tensor(spec["output"])), "states": held,
         "ops": dict(Counter(op.name for op in read.ops).most_common()),
         "bytes": {"file": path.stat().st_size, "weights": sum(constants),
-                  "state": sum(state["bytes"] for state in states)},
+                  "state": sum(state["bytes"] for state in held)},
         "detector": spec["detector"], "metrics": spec["metrics"],
         "task": spec["task"], "longest": spec["longest"], "chunk": spec["chunk"],
         "ahead": spec["ahead"], "latency_ms": _latency_ms(whole),
@@ -67,9 +71,9 @@ def _latency_ms(whole: Any) -> float | None:
 
 def _part(part: Any) -> dict[str, Any]:
     """What another part of the file is."""
-    from edgernn import step, tflite
+    from edgernn import step
 
-    read = tflite.read(part.flatbuffer)
+    read = part.graph
     step.check(part.spec, read)
     return {
         "input": _tensor(read.tensor(part.spec.input)),
@@ -84,8 +88,9 @@ def _part(part: Any) -> dict[str, Any]:
 def _tensor(tensor: Any) -> dict[str, Any]:
     import numpy as np
 
+    scale, zero = (tensor.qtype.scale, tensor.qtype.zero_point) if tensor.scales else (None, None)
     return {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape),
-            "scale": tensor.qtype.scale, "zero_point": tensor.qtype.zero_point,
+            "scale": scale, "zero_point": zero,
             "bytes": int(np.prod(tensor.shape)) * np.dtype(tensor.dtype).itemsize}
 
 
@@ -141,5 +146,6 @@ def _text(value: Any) -> str:
 
 
 def _tensor_text(tensor: dict[str, Any]) -> str:
-    return (f"{tensor['name']}  {tensor['dtype']}{tensor['shape']}  scale {tensor['scale']:.9g}  "
-            f"zero point {tensor['zero_point']}")
+    kind = f"{tensor['name']}  {tensor['dtype']}{tensor['shape']}"
+    return kind if tensor["scale"] is None else (
+        f"{kind}  scale {tensor['scale']:.9g}  zero point {tensor['zero_point']}")

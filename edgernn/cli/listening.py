@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from edgernn.cli.models import BUNDLED, VOICE
+from edgernn.cli.models import BUNDLED, VOICE, state_option
 from edgernn.ensemble import BEFORE_S, OPEN_S
 from edgernn.errors import EdgernnError, StateError
 from edgernn.interpreter import BACKENDS
@@ -44,6 +44,7 @@ class WantedModels:
     watch: bool
     state_file: Path | None
     rate_hz: float | None
+    states: dict[str, str]
 
     def read(self, path: Path) -> Any:
         """Read a model; its bundle then knows the rate of rows if the command line says it.
@@ -56,7 +57,10 @@ class WantedModels:
         from edgernn import bundle
         from edgernn.spec import StandardizeSpec
 
-        parts = bundle.read(path)
+        if self.states and (self.gate or self.models[1:]):
+            raise click.UsageError("--state names tensors of one model, and there are several; "
+                                   "run that one alone")
+        parts = bundle.read(path, self.states)
         if self.rate_hz is None:
             return parts
         frontend = parts.spec.frontend
@@ -104,8 +108,8 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in reversed((
         click.option("--model", "models", multiple=True, type=click.Path(path_type=Path),
-                     help='The .tflite to run; several may listen together (default: the bundled '
-                          'one for "computer" and "alexa").'),
+                     help='The .tflite, or the .json manifest of a wake word, to run; several may '
+                          'listen together (default: the bundled one for "computer" and "alexa").'),
         click.option("--threshold", "thresholds", multiple=True, metavar="P|LABEL=P",
                      help="Fire when the smoothed score reaches P, 0 to 1; for one label or for "
                           "all; may be repeated (default: the values stored in the model; "
@@ -139,6 +143,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--rate", "rate_hz", metavar="HZ", type=click.FloatRange(0, min_open=True),
                      help="Sensor rows per second the model expects, if it does not know: rows "
                           "with times are then brought to it (`edgernn info` shows it)."),
+        state_option,
     )):
         gathered = option(gathered)
     return gathered

@@ -22,8 +22,7 @@ def step_cost(model: StepModel, steps: int) -> dict[str, Any]:
     """
     features = frames(model)
     stream = model.fork()
-    inputs = [np.full(model.graph.tensors[i].shape, model.graph.tensors[i].qtype.zero_point,
-                      model.graph.tensors[i].dtype) for i in model.graph.inputs]
+    inputs = [model.graph.begin(model.graph.tensors[i]) for i in model.graph.inputs]
     ours, theirs = np.empty(steps), np.empty(steps)
     clock, invoke = time.perf_counter, model.runtime.invoke
     for i in range(-WARM_UP, steps):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn import operands
 from edgernn.emulator import activation, arithmetic, shape
 from edgernn.emulator.fixed import Real
 from edgernn.errors import ModelError
@@ -88,14 +89,21 @@ def _call(graph: Graph, op: Op, real: Real) -> tuple[Callable[..., Codes], tuple
     if op.name == "RESHAPE":
         return shape.reshape(graph.tensors[op.outputs[0]]), op.inputs[:1], op.outputs[0]
     if op.name == "STRIDED_SLICE":
-        bounds = (graph.tensors[i].values for i in op.inputs[1:])
-        return shape.block(*bounds), op.inputs[:1], op.outputs[0]
+        whole, *bounds = (graph.tensors[i] for i in op.inputs)
+        cut = operands.block(whole, bounds, op)
+        if not cut:
+            raise ModelError("the model has a STRIDED_SLICE that drops or adds dimensions, which "
+                             "the emulator does not know. Use another backend: --backend litert")
+        return shape.block(cut), op.inputs[:1], op.outputs[0]
     if op.name == "CONCATENATION":
         return (shape.join(graph.tensors[op.outputs[0]], op.options["axis"]), op.inputs,
                 op.outputs[0])
     x, y = _qtype(graph, op.inputs[0], op), _qtype(graph, op.outputs[0], op)
     if op.name == "DEPTHWISE_CONV_2D":
         weights, offsets = (graph.tensors[i] for i in op.inputs[1:])
+        if not operands.is_column(graph.tensors[op.inputs[0]], weights, op):
+            raise ModelError("the model has a DEPTHWISE_CONV_2D of many places; the emulator knows "
+                             "one place. Use another backend: --backend litert")
         return (arithmetic.depthwise(x, weights, offsets, y, op.options["activation"]),
                 op.inputs[:1], op.outputs[0])
     if op.name == "FULLY_CONNECTED":

@@ -1,6 +1,6 @@
 """GATHER, RESHAPE, CONCATENATION and STRIDED_SLICE: the same integers, elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,7 @@ def join(y: Tensor, axis: int) -> Callable[..., Codes]:
     return lambda *parts: np.concatenate(parts, axis)
 
 
-def block(begin: Codes, end: Codes, step: Codes) -> Callable[[Codes], Codes]:
-    """STRIDED_SLICE of every stream."""
-    inner = (slice(None), *(slice(*bounds) for bounds in zip(
-        begin[1:], end[1:], step[1:], strict=True)))
+def block(bounds: Sequence[tuple[int, int, int]]) -> Callable[[Codes], Codes]:
+    """STRIDED_SLICE of every stream; begin, end and step of each dimension."""
+    inner = (slice(None), *(slice(*one) for one in bounds[1:]))
     return lambda codes: codes[inner]

@@ -1,11 +1,18 @@
 """Frontends: what turns samples, sensor rows or text into the model's features."""
 
 from edgernn.frontend.logmel import LogMel
-from edgernn.frontend.microfrontend import Microfrontend
+from edgernn.frontend.microfrontend import Microfrontend, WakeWordRows
 from edgernn.frontend.parts import Parts
 from edgernn.frontend.standardize import Standardize
 from edgernn.frontend.tokens import Tokens
-from edgernn.spec import FrontendSpec, LogMelSpec, MicrofrontendSpec, PartsSpec, TokenSpec
+from edgernn.spec import (
+    FrontendSpec,
+    LogMelSpec,
+    MicrofrontendSpec,
+    PartsSpec,
+    TokenSpec,
+    WakeWordSpec,
+)
 
 AudioFrontend = LogMel | Microfrontend
 Frontend = AudioFrontend | Standardize | Tokens | Parts
@@ -19,6 +26,8 @@ def make_frontend(spec: FrontendSpec) -> Frontend:
     ConfigError
         If the spec makes no sense.
     """
+    if isinstance(spec, WakeWordSpec):
+        return WakeWordRows(spec)
     if isinstance(spec, MicrofrontendSpec):
         return Microfrontend(spec)
     if isinstance(spec, LogMelSpec):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.errors import SourceError
+from edgernn.errors import ConfigError, SourceError
 from edgernn.frontend.logmel import CODE_SCALE, CODE_ZERO, check_samples
-from edgernn.spec import MicrofrontendSpec
+from edgernn.spec import ROW_MS, MicrofrontendSpec, WakeWordSpec
 
 STEP = 160
 """Samples from row to row: 10 ms."""
@@ -70,14 +70,7 @@ class Microfrontend:
         SourceError
             If `samples` is not int16 or not one-dimensional.
         """
-        check_samples(samples)
-        heard = np.concatenate([self._pending, samples])
-        steps = len(heard) // STEP
-        rows = [row for step in range(steps)
-                if (row := self._step(heard[step * STEP:(step + 1) * STEP]))]
-        self._pending = heard[steps * STEP:].copy()
-        self._heard += steps * STEP
-        return _codes(rows, self.width)
+        return _codes(self._rows(samples), self.width)
 
     def flush(self) -> NDArray[np.int16]:
         """End the stream: give the row of a clip shorter than a window, if it is one; reset."""
@@ -89,7 +82,7 @@ class Microfrontend:
 
     def whole(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         """All rows of one recording: push + flush on a new one, this one untouched."""
-        fresh = Microfrontend(self.spec)
+        fresh = type(self)(self.spec)
         return np.concatenate([fresh.push(samples), fresh.flush()])
 
     def features(self, codes: NDArray[Any]) -> NDArray[np.float32]:
@@ -97,9 +90,71 @@ class Microfrontend:
         reals: NDArray[np.float32] = (codes.astype(np.float32) - CODE_ZERO) * CODE_SCALE
         return reals
 
+    def _rows(self, samples: NDArray[np.int16]) -> list[list[float]]:
+        """The package's rows that the samples complete."""
+        check_samples(samples)
+        heard = np.concatenate([self._pending, samples])
+        steps = len(heard) // STEP
+        rows = [row for step in range(steps)
+                if (row := self._step(heard[step * STEP:(step + 1) * STEP]))]
+        self._pending = heard[steps * STEP:].copy()
+        self._heard += steps * STEP
+        return rows
+
     def _step(self, samples: NDArray[np.int16]) -> list[float]:
         found: list[float] = self._frontend.process_samples(samples.tobytes()).features
         return found
+
+
+class WakeWordRows(Microfrontend):
+    """Rows as microWakeWord's models take them: real features, several rows a step.
+
+    What `push` gives is float32 of shape (steps, stride * mels): the package's own numbers.  Rows
+    that fill no step wait for those that come next; at the end of a stream they are dropped,
+    as pymicro-wakeword drops them.
+
+    Parameters
+    ----------
+    spec : WakeWordSpec
+
+    Raises
+    ------
+    SourceError
+        If pymicro-features is not installed.
+    ConfigError
+        If the hop is not a whole number of rows.
+    """
+
+    def __init__(self, spec: WakeWordSpec) -> None:
+        if spec.hop_ms < ROW_MS or spec.hop_ms % ROW_MS:
+            raise ConfigError(f"the frontend's hop_ms is {spec.hop_ms}; a multiple of {ROW_MS} was "
+                              "needed: rows come so often. Give the model's own")
+        self._waiting: list[list[float]] = []
+        super().__init__(spec)
+        self.stride = spec.stride
+        self.width, self.hop = spec.width, STEP * spec.stride
+        self.window = WINDOW + self.hop - STEP
+
+    def reset(self) -> None:
+        """Forget all samples, and rows that waited."""
+        super().reset()
+        self._waiting = []
+
+    def push(self, samples: NDArray[np.int16]) -> NDArray[Any]:
+        """Hear more samples; give the steps that they complete, shape (steps, width)."""
+        rows = self._waiting + self._rows(samples)
+        steps = len(rows) // self.stride
+        self._waiting = rows[steps * self.stride:]
+        return np.array(rows[:steps * self.stride], np.float32).reshape(steps, self.width)
+
+    def flush(self) -> NDArray[Any]:
+        """End the stream; what fills no step is dropped.  Shape (0, width)."""
+        self.reset()
+        return np.empty((0, self.width), np.float32)
+
+    def features(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """The rows are features."""
+        return rows
 
 
 def _codes(rows: list[list[float]], width: int) -> NDArray[np.int16]:

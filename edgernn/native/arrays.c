@@ -1,11 +1,18 @@
 /* arrays.c - see arrays.h. */
 #include "arrays.h"
 
+/* Where a long has 32 bits, numpy's int32 is one. */
+static int is_format(const char *found, char format)
+{
+    const int same = found[0] == format ||
+                     (format == 'i' && found[0] == 'l' && sizeof(long) == sizeof(int));
+    return same && found[1] == '\0';
+}
+
 static int fits(const Py_buffer *view, char format, int dimensions, const Py_ssize_t *sizes)
 {
     int i;
-    if (view->format == NULL || view->format[0] != format || view->format[1] != '\0' ||
-        view->ndim != dimensions) {
+    if (view->format == NULL || !is_format(view->format, format) || view->ndim != dimensions) {
         return 0;
     }
     for (i = 0; i < dimensions; i++) {

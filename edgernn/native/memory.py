@@ -1,6 +1,7 @@
 """What streams remember, as arrays."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,17 @@ class Memory:
 
     @classmethod
     def empty(cls, graph: Graph, spec: ModelSpec, streams: int) -> "Memory":
-        """Room for so many streams, each at 0.0."""
+        """Room for so many streams, each as before its first step."""
         inputs = {}
         for tensor in (graph.tensors[i] for i in graph.inputs):
-            inputs[tensor.name] = np.full((streams, *tensor.shape[1:]), tensor.qtype.zero_point,
-                                          tensor.dtype)
+            inputs[tensor.name] = np.concatenate([graph.begin(tensor)] * streams)
         output = graph.tensor(spec.output)
         made = {pair.output: inputs[pair.input] for pair in spec.states}
         made[spec.output] = np.zeros((streams, *output.shape[1:]), output.dtype)
+        for tensor in (graph.tensors[i] for i in graph.outputs):
+            made.setdefault(tensor.name, graph.begin(tensor))  # that nobody asked for
         return cls(list(inputs.values()), [made[graph.tensors[i].name] for i in graph.outputs],
-                   np.zeros(made[spec.output].shape, np.float32))
+                   np.zeros((streams, prod(output.shape[1:])), np.float32))
 
     def stream(self, number: int) -> "Memory":
         """That of one stream: the same memory, not a copy."""

@@ -652,7 +652,10 @@ PyMODINIT_FUNC JOINED(PyInit__, EDGERNN_VARIANT)(void)
         add_detector(made) < 0 ||
         PyModule_AddStringConstant(made, "TARGET", ERNN_TARGET) < 0 ||
         PyModule_AddStringConstant(
-            made, "LAYOUT", ERNN_LAYOUT == ERNN_TILES ? "ERNN_TILES" : "ERNN_ROWS") < 0 ||
+            made, "LAYOUT",
+            ERNN_LAYOUT == ERNN_TILES   ? "ERNN_TILES"
+            : ERNN_LAYOUT == ERNN_PAIRS ? "ERNN_PAIRS"
+                                        : "ERNN_ROWS") < 0 ||
         PyModule_AddIntConstant(made, "X_PLUS", ERNN_X_PLUS) < 0) {
         Py_XDECREF(made);
         return NULL;

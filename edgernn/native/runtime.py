@@ -43,6 +43,7 @@ class NativeRuntime:
     def __init__(self, graph: Graph, spec: ModelSpec, module: ModuleType | None = None) -> None:
         self.module = module or kernels.best()
         self.graph, self.spec = graph, spec
+        _check_states(graph, spec)
         known = {spec.output, *(pair.output for pair in spec.states)}
         for name in (graph.tensors[i].name for i in graph.outputs):
             if name not in known:
@@ -83,6 +84,21 @@ class NativeRuntime:
             self._program, len(memory.scores), 1 + batched,
             [*arrays, memory.outputs[outputs.index(self.spec.output)]], memory.scores, reals,
             tokens, scores.scale, scores.zero_point)
+
+
+def _check_states(graph: Graph, spec: ModelSpec) -> None:
+    """A state is written where it is read: by one output of its type that is nothing else."""
+    written = [spec.output, *(pair.output for pair in spec.states)]
+    for pair in spec.states:
+        before, after = graph.tensor(pair.input), graph.tensor(pair.output)
+        if written.count(pair.output) > 1 or (before.scales, before.zero_points) != (
+                after.scales, after.zero_points):
+            raise ModelError(f"the state {pair.input!r} is {pair.output!r} moved to another scale, "
+                             "or that is another's or the scores too; the C kernels write a state "
+                             "where they read it")
+    if len(graph.tensor(spec.input).shape) != 2 or len(graph.tensor(spec.output).shape) != 2:
+        raise ModelError("the frame or the scores have more than two dimensions, which the C "
+                         "kernels do not know")
 
 
 def _program(made: Plan, module: ModuleType) -> tuple[list[str], Any]:

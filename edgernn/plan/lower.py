@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn import operands
 from edgernn.emulator import activation, arithmetic
 from edgernn.emulator.fixed import Multiplier
 from edgernn.errors import ModelError
@@ -178,6 +179,10 @@ def _int32(offset: NDArray[np.int64], weights: Tensor) -> NDArray[np.int32]:
 def _depthwise(graph: Graph, op: Op) -> list[Draft]:
     x, y = _q(graph, op.inputs[0]), _q(graph, op.outputs[0])
     weights, bias = (graph.tensors[i] for i in op.inputs[1:])
+    if not operands.is_column(graph.tensors[op.inputs[0]], weights, op):
+        raise ModelError(f"the model has a DEPTHWISE_CONV_2D of many places (it makes "
+                         f"{graph.tensors[op.outputs[0]].name!r}); the C kernel knows one place. "
+                         "Export it for TensorFlow Lite Micro: --target tflm")
     taps, channels = weights.shape[1], weights.shape[3]
     kernel = weights.values.reshape(taps, channels)
     offset = bias.values.astype(np.int64) - x.zero_point * kernel.astype(np.int64).sum(axis=0)
@@ -357,18 +362,19 @@ def _join(graph: Graph, op: Op) -> list[Draft]:
 def _block(graph: Graph, op: Op) -> list[Draft]:
     """STRIDED_SLICE of one axis, the others whole and every step 1."""
     tensor = graph.tensors[op.inputs[0]]
-    begin, end, step = (graph.tensors[i].values for i in op.inputs[1:])
-    cut = [axis for axis, n in enumerate(tensor.shape) if (begin[axis], end[axis]) != (0, n)]
-    if len(cut) > 1 or (step != 1).any():
+    bounds = operands.block(tensor, [graph.tensors[i] for i in op.inputs[1:]], op)
+    begin, end, step = zip(*bounds, strict=True) if bounds else ((), (), ())
+    cut = [axis for axis, n in enumerate(tensor.shape) if bounds and bounds[axis][:2] != (0, n)]
+    if len(cut) > 1 or set(step) != {1}:
         raise ModelError(f"the model has a STRIDED_SLICE (it makes "
                          f"{graph.tensors[op.outputs[0]].name!r}) of several axes, or with steps; "
                          "the C kernels cut one axis. Export it for TensorFlow Lite Micro: "
                          "--target tflm")
     axis = cut[0] if cut else 0
     inner = prod(tensor.shape[axis + 1:])
-    length = int(end[axis] - begin[axis]) * inner
+    length = (end[axis] - begin[axis]) * inner
     return [_copy(graph, op.inputs[0], op.outputs[0], runs=prod(tensor.shape[:axis]),
-                  length=length, x_begin=int(begin[axis]) * inner,
+                  length=length, x_begin=begin[axis] * inner,
                   x_step=tensor.shape[axis] * inner, y_begin=0, y_step=length)]
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn.errors import SourceError
+from edgernn.errors import ConfigError, SourceError
 from edgernn.frontend import make_frontend
 from edgernn.frontend.microfrontend import Microfrontend
-from edgernn.spec import LogMelSpec, MicrofrontendSpec
+from edgernn.spec import LogMelSpec, MicrofrontendSpec, WakeWordSpec
 
 pymicro_features = pytest.importorskip("pymicro_features", reason="needs the extra esphome")
 
@@ -99,3 +99,42 @@ def test_without_its_package_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymicro_features", None)
     with pytest.raises(SourceError, match=r"pip install \"edgernn\[esphome\]\""):
         Microfrontend(MicrofrontendSpec())
+
+
+# ---- several rows a step ------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 700), max_size=12), st.integers(1, 4))
+@settings(max_examples=30, deadline=None)
+def test_rows_side_by_side_do_not_depend_on_how_audio_is_chunked(cuts, stride):
+    spec = WakeWordSpec(hop_ms=10 * stride)
+    samples = noise(sum(cuts) + 1)
+    frontend, at, rows = make_frontend(spec), 0, []
+    for cut in [*cuts, 1]:
+        rows.append(frontend.push(samples[at:at + cut]))
+        at += cut
+    whole = make_frontend(spec).whole(samples)
+    np.testing.assert_array_equal(np.concatenate(rows), whole)
+    single = make_frontend(WakeWordSpec(hop_ms=10)).whole(samples)
+    np.testing.assert_array_equal(whole.reshape(-1, 40), single[:len(single) // stride * stride])
+
+
+@pytest.mark.parametrize(("count", "steps"), [(799, 0), (800, 1), (1279, 1), (1280, 2)])
+def test_a_step_ends_with_its_last_rows_window(count, steps):
+    frontend = make_frontend(WakeWordSpec(hop_ms=30))
+    assert frontend.push(noise(count)).shape == (steps, 120)
+    assert (frontend.window, frontend.hop) == (800, 480)
+
+
+def test_reset_forgets_rows_that_waited():
+    frontend, samples = make_frontend(WakeWordSpec(hop_ms=30)), noise(4000)
+    frontend.push(samples[:700])
+    frontend.reset()
+    np.testing.assert_array_equal(frontend.push(samples),
+                                  make_frontend(WakeWordSpec(hop_ms=30)).push(samples))
+
+
+@pytest.mark.parametrize("hop_ms", [0, 5, 25])
+def test_a_step_of_half_a_row_is_refused(hop_ms):
+    with pytest.raises(ConfigError, match="multiple of 10"):
+        make_frontend(WakeWordSpec(hop_ms=hop_ms))
