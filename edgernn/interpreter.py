@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 import edgernn
+from edgernn import coral
 from edgernn.errors import BackendError, ModelError
 from edgernn.graph import Graph
 from edgernn.spec import ModelSpec, WakeWordSpec
@@ -133,6 +134,10 @@ def _tflm(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     return TflmRuntime(runtime, flatbuffer, graph)
 
 
+def _edgetpu(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
+    return TfliteRuntime("edgetpu", coral.interpreter_type(graph), flatbuffer, graph)
+
+
 def _emulator(flatbuffer: bytes, graph: Graph, spec: ModelSpec) -> Runtime:
     return EmulatorRuntime(graph)
 
@@ -143,8 +148,8 @@ equal to what other packages compute."""
 
 OPENERS: dict[str, Callable[[bytes, Graph, ModelSpec], Runtime]] = {
     "c": _c, "litert": _litert, LITERT_BUILTIN: _litert_builtin, "tflite-runtime": _tflite_runtime,
-    "tflm": _tflm, "emulator": _emulator}
-"""Fastest first, which is the order `auto` tries."""
+    "tflm": _tflm, "emulator": _emulator, "edgetpu": _edgetpu}
+"""Fastest first, which is the order `auto` tries; a Coral must be asked for."""
 
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
 """The distribution that each needs beside edgernn."""
@@ -188,6 +193,9 @@ def open_runtime(backend: str, flatbuffer: bytes, graph: Graph, spec: ModelSpec)
     BackendError
         If the runtime is not installed, or refuses the model.
     """
+    if backend != "edgetpu" and any(op.name == coral.OP for op in graph.ops):
+        raise BackendError(f"the model was compiled for a Coral, and {backend} is none. Give the "
+                           "model that it was compiled from, or --backend edgetpu")
     if backend == "auto":
         return _first(flatbuffer, graph, spec)
     if backend not in OPENERS:
@@ -196,8 +204,9 @@ def open_runtime(backend: str, flatbuffer: bytes, graph: Graph, spec: ModelSpec)
         return OPENERS[backend](flatbuffer, graph, spec)
     except ImportError as problem:
         package = PACKAGES.get(backend.removesuffix("-builtin"))
-        remedy = (f"Install it: pip install {package}" if package else
-                  "Install edgernn again where there is a C compiler: apt install gcc python3-dev")
+        remedy = "Install edgernn again where there is a C compiler: apt install gcc python3-dev"
+        if package or backend == "edgetpu":
+            remedy = f"Install it: pip install {package or PACKAGES['litert']}"
         raise BackendError(f"the backend {backend} cannot be loaded ({problem}). {remedy}; or "
                            f"choose one that is here: {', '.join(available()) or 'none'}"
                            ) from problem

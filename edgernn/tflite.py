@@ -37,6 +37,9 @@ OPS = {0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEP
        143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"}
 """Names of the schema's BuiltinOperator, as far as edgernn has met them."""
 
+CUSTOM = 32
+"""The code of ops that have a name of their own, such as edgetpu-custom-op."""
+
 ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH"}
 
 TEXT = "text"
@@ -223,6 +226,8 @@ def _quantization(
 def _opcode(table: Table) -> tuple[str, int]:
     # Old writers fill only the first field, which has one byte; the larger of the two holds.
     code = max(table.number(4, "b"), table.number(10, "i"))
+    if code == CUSTOM:
+        return table.text(6) or "CUSTOM", table.number(8, "i", 1)
     return OPS.get(code, f"OP_{code}"), table.number(8, "i", 1)
 
 

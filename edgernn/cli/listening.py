@@ -15,7 +15,7 @@ import click
 
 from edgernn.cli.models import BUNDLED, VOICE, state_option
 from edgernn.ensemble import BEFORE_S, OPEN_S
-from edgernn.errors import EdgernnError, StateError
+from edgernn.errors import BackendError, EdgernnError, StateError
 from edgernn.interpreter import BACKENDS
 from edgernn.spec import DRIFT_POLICIES
 
@@ -37,6 +37,7 @@ class WantedModels:
     hysteresis: float | None
     refractory_ms: int | None
     backend: str
+    fallback: str | None
     reset_state: str | None
     gate: str | None
     gate_open_s: float
@@ -77,7 +78,14 @@ class WantedModels:
         """Open a model that steps."""
         from edgernn.step import StepModel
 
-        return StepModel.load(self.read(path), self.backend)
+        parts = self.read(path)
+        try:
+            return StepModel.load(parts, self.backend)
+        except BackendError as problem:
+            if self.fallback is None:
+                raise
+            print(f"edgernn: {problem}; --fallback: {self.fallback} runs it", file=sys.stderr)
+            return StepModel.load(parts, self.fallback)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -125,6 +133,8 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
                           "model)."),
         click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
                      help="The interpreter to run the model in; auto is the fastest installed."),
+        click.option("--fallback", type=click.Choice(BACKENDS),
+                     help="What to run it in where --backend cannot; otherwise that is an error."),
         click.option("--reset-state", type=click.Choice(tuple(DRIFT_POLICIES)),
                      help="When the state begins anew: never, after a silence, or by two states "
                           "that overlap (default: stored in the model)."),

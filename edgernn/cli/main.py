@@ -22,6 +22,7 @@ VERBS = {
     "stream": "Drive a model over a microphone, a file or a pipe.",
     "devices": "List the microphones, or show how loud one is.",
     "info": "Show what a model is.",
+    "attach": "Put edgernn.json back behind a model that has lost it.",
     "bench": "Measure what a step costs here.",
     "doctor": "Say what works on this machine, and how to mend the rest.",
     "service": "Keep a stream running, by systemd.",
