@@ -37,9 +37,9 @@ def interpreter_type(graph: Graph) -> Any:
         raise BackendError(f"{LIBRARY} cannot be loaded ({problem}). Install it: add coral.ai's "
                            "Debian packages, then apt install libedgetpu1-std") from problem
     except ValueError as problem:  # the library, when it finds nothing
-        raise BackendError(f"{LIBRARY} finds no Coral ({' '.join(str(problem).split())}). Plug it in, into "
-                           "a USB 3 port; see that `lsusb` shows 1a6e:089a or 18d1:9302, that you "
-                           "are in the group plugdev, and that no other program has it"
+        said = " ".join(str(problem).split())
+        raise BackendError(f"{LIBRARY} finds no Coral ({said}). Plug it in, into a USB 3 port; see "
+                           "that `lsusb` shows 1a6e:089a or 18d1:9302, that you are in the group plugdev, and that no other program has it"
                            ) from problem
     return partial(interpreter, experimental_delegates=[delegate])
 
