@@ -31,7 +31,7 @@ define make_venv
 	  exit 1; }
 endef
 
-.PHONY: demo test check lint clean apt
+.PHONY: demo test check lint clean apt pi
 
 demo: $(VENV)/.device
 	$(BIN)/edgernn stream --input edgernn/models/demo.wav
@@ -78,6 +78,11 @@ apt:
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
 	else echo "Some tests will skip; to run them: sudo apt install$$missing" >&2; fi
+
+# A Debian of every Raspberry Pi, emulated: the same bytes as here? (docs/pi.md; 5 minutes)
+pi: $(VENV)/.all
+	$(BIN)/python tools/pi.py
+	$(BIN)/python tools/pi.py --arch armhf
 
 clean:
 	rm -rf $(VENV) $(OLD) build dist *.egg-info

@@ -1,6 +1,6 @@
 """edgernn in a Debian of a Raspberry Pi, emulated, and every byte beside this machine's.
 
-    python tools/pi.py [--arch arm64|armhf] [--out FOLDER] [--fresh]
+    python tools/pi.py [--arch arm64|armhf] [--processor NAME] [--quick] [--out FOLDER] [--fresh]
 
 Makes a root of Debian 12 for that architecture with mmdebstrap, builds a wheel of this tree in
 it, installs `edgernn[device]` there with its own pip, and runs models there and here.  Programs of
@@ -13,6 +13,8 @@ which makes the models.  Prints tables in Markdown.  Exits with 1 if bytes diffe
 """
 
 import argparse
+import contextlib
+import dataclasses
 import os
 import re
 import shutil
@@ -173,12 +175,16 @@ def wheel(root: Root, work: Path) -> Path:
 
 
 def prepare(folder: Path) -> None:
-    """Models and frames for them, a recording, and the bundled model that hears it."""
+    """Models and frames for them, a recording, and wake words that hear it."""
     from compare_runtimes import make
 
     from edgernn import bundle
 
     make(folder)
+    with contextlib.suppress(ImportError):
+        import pymicro_wakeword
+
+        shutil.copytree(Path(pymicro_wakeword.__file__).parent / "models", folder / "words")
     models = PROJECT / "edgernn/models"
     shutil.copy(models / "wakeword.tflite", folder / "demo.tflite")
     shutil.copy(models / "demo.wav", folder)
@@ -190,9 +196,9 @@ def prepare(folder: Path) -> None:
         np.save(path.with_suffix(".npy"), frames.astype(x.dtype))
 
 
-def here(*words: object) -> bytes:
-    """Run this machine's Python in this tree."""
-    return subprocess.run([sys.executable, *map(str, words)], cwd=PROJECT, check=True,
+def here(python: object, *words: object) -> bytes:
+    """Run a Python of this machine in this tree."""
+    return subprocess.run([str(python), *map(str, words)], cwd=PROJECT, check=True,
                           env={**os.environ, "PYTHONPATH": str(PROJECT)},
                           capture_output=True).stdout
 
@@ -213,28 +219,48 @@ def bytes_apart(one: Path, other: Path) -> tuple[int, int, int]:
     return total, apart, largest
 
 
-def rows(folder: Path, ours: Path, theirs: Path, machine: Machine) -> Iterator[tuple[str, bool]]:
-    """A row of the table for each backend of each model, and whether it is as it must be."""
-    for path in sorted(folder.glob("*.tflite")):
-        for backend in (*EXACT, machine.interpreter):
-            # What the interpreter computes there is compared with what it computes here.
-            name = f"{path.stem}.{backend}"
-            if (theirs / f"{name}.txt").exists() or not (ours / f"{name}.npz").exists():
-                yield f"| {path.stem} | {backend} | refused, or not here | | |", True
-                continue
-            total, apart, largest = bytes_apart(ours / f"{name}.npz", theirs / f"{name}.npz")
-            yield (f"| {path.stem} | {backend} | {total:,} | {apart:,} | {largest} |",
-                   apart == 0 or backend not in EXACT)
+def rows(ours: Path, theirs: Path, backend: str) -> Iterator[tuple[str, int]]:
+    """A row of the table for all models that are equal, one for each that is not; bytes apart."""
+    equal, together, refused = 0, 0, []
+    for path in sorted(theirs.glob(f"*.{backend}.*")):
+        model, mine = path.name.split(".")[0], ours / path.name
+        if path.suffix == ".txt" or not mine.exists():
+            refused.append(model)
+            continue
+        total, apart, largest = bytes_apart(mine, path)
+        if apart:
+            yield f"| {backend} | {model} | {total:,} | {apart:,} | {largest} |", apart
+        else:
+            equal, together = equal + 1, together + total
+    if equal:
+        yield f"| {backend} | {equal} models | {together:,} | 0 | 0 |", 0
+    if refused:
+        yield f"| {backend} | {', '.join(refused)} | refused there or not here | | |", 0
 
 
 def main() -> None:
     """Do everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--arch", choices=MACHINES, default="arm64")
+    parser.add_argument("--processor", help="cortex-a53, cortex-a72, cortex-a76 or, of armhf, "
+                                            "cortex-a7 (default: all of the architecture)")
+    parser.add_argument("--quick", action="store_true",
+                        help="a tenth of the steps, and one wake word")
     parser.add_argument("--out", type=Path, default=PROJECT / ".cache/pi")
+    parser.add_argument("--tflite-runtime", type=Path, metavar="PYTHON",
+                        default=PROJECT / ".venv-tflite-runtime/bin/python",
+                        help="of this machine, with tflite-runtime, to compare armhf's with")
     parser.add_argument("--fresh", action="store_true", help="make the root again")
     given = parser.parse_args()
     machine = MACHINES[given.arch]
+    if given.processor:
+        machine = dataclasses.replace(machine, processors=tuple(
+            one for one in machine.processors if one.name == given.processor))
+    if not machine.processors:
+        parser.error(f"{given.arch} has no {given.processor}")
+    if not list(sources()):
+        raise SystemExit(f"no package sources of Debian's {CODENAME} are in /etc/apt, which were "
+                         "needed. Run this on a Debian 12")
     work = given.out.resolve() / machine.arch
     if given.fresh:
         shutil.rmtree(work, ignore_errors=True)
@@ -251,34 +277,43 @@ def main() -> None:
     root.run("-m", "pip", "install", "--quiet", "--break-system-packages",
              "--no-warn-script-location", f"{made}[{machine.extras}]")
     clock.lap("pip install")
-    good = compare(root, work, clock)
+    steps = {name: count // 10 if given.quick else count for name, count in STEPS.items()}
+    good = compare(root, work, given.tflite_runtime, steps, clock)
     print(f"Seconds: {clock}.")
     sys.exit(0 if good else 1)
 
 
-def compare(root: Root, work: Path, clock: "Clock") -> bool:
-    """Print the table; whether all is as it must be."""
-    folder, ours = work / "models", work / "here"
-    for old in (folder, ours, *work.glob("there-*")):
-        shutil.rmtree(old, ignore_errors=True)
+def compare(root: Root, work: Path, old: Path, steps: dict[str, int], clock: "Clock") -> bool:
+    """Print the tables; whether all is as it must be.
+
+    `old` is a Python of this machine that has tflite-runtime; `steps` are those of each backend.
+    """
+    folder, ours, machine, good = work / "models", work / "here", root.machine, True
+    for past in (folder, ours, *work.glob("there-*")):
+        shutil.rmtree(past, ignore_errors=True)
     prepare(folder)
-    machine, good = root.machine, True
-    wanted = [f"{name}={STEPS[name]}" for name in (*EXACT, machine.interpreter)]
+    if steps != STEPS:
+        for path in sorted((folder / "words").glob("*.json"))[1:]:
+            path.unlink()
+    backends = (*EXACT, machine.interpreter)
+    wanted = [f"{name}={steps[name]}" for name in backends]
     script = PROJECT / "tools/pi_steps.py"
-    about = here(script, folder, ours, *wanted).decode().strip()
-    print(f"Here: {about}.")
+    here(sys.executable, script, folder, ours, "frontend", *wanted)
+    if machine.interpreter == "tflite-runtime" and old.exists():  # which wants a numpy of its own
+        here(old, script, folder, ours, wanted[-1])
     clock.lap("models, and here")
     for processor in machine.processors:
         root.become(processor)
         theirs = work / f"there-{processor.name}"
-        about = root.run(script, folder, theirs, *wanted, cwd=work).stdout.decode().strip()
-        print(f"\n{processor.about} ({processor.name}): {about}.\n\n| model | backend | bytes of "
-              "scores and states | that differ | largest difference |\n|---|---|---|---|---|")
-        for row, is_good in rows(folder, ours, theirs, machine):
-            print(row)
-            good &= is_good
+        about = root.run(script, folder, theirs, "frontend", *wanted, cwd=work).stdout.decode()
+        print(f"\n{processor.about} ({processor.name}): {about.strip()}.\n\n| backend | what "
+              "| bytes | that differ | largest difference |\n|---|---|---|---|---|")
+        for backend in backends:
+            for row, apart in rows(ours, theirs, backend):
+                print(row, flush=True)
+                good &= not apart or backend not in EXACT
         total, apart, _ = bytes_apart(ours / "demo.frontend.npz", theirs / "demo.frontend.npz")
-        print(f"| demo.wav | log-mel, kernels and numpy | {total:,} | {apart:,} | |")
+        print(f"| | log-mel of demo.wav, kernels and numpy | {total:,} | {apart:,} | |")
         good &= streams(root, folder) and apart == 0
         clock.lap(processor.name)
     return good
@@ -286,18 +321,21 @@ def compare(root: Root, work: Path, clock: "Clock") -> bool:
 
 def streams(root: Root, folder: Path) -> bool:
     """Rows for `edgernn stream` itself: every line that it prints of a recording."""
-    words = ["stream", "--model", folder / "demo.tflite", "--input", folder / "demo.wav",
-             "--scores", "--backend"]
-    good, command = True, root.folder / "usr/local/bin/edgernn"
-    for backend in (*EXACT, root.machine.interpreter):
+    good, recording = True, folder / "demo.wav"
+    runs = [(folder / "demo.tflite", backend) for backend in (*EXACT, root.machine.interpreter)]
+    if "esphome" in root.machine.extras:
+        runs += [(path, "auto") for path in sorted((folder / "words").glob("*.json"))]
+    for model, backend in runs:
+        words = ["stream", "--model", model, "--input", recording, "--scores", "--backend", backend]
+        what = f"| {backend} | edgernn stream, {model.name}, demo.wav"
         try:
-            ours = here("-m", "edgernn", *words, backend)
+            ours = here(sys.executable, "-m", "edgernn", *words)
         except subprocess.CalledProcessError:
-            print(f"| edgernn stream demo.wav | {backend} | not here | | |")
+            print(f"{what} | not here | | |")
             continue
-        theirs = root.run(command, *words, backend).stdout
-        apart = sum(a != b for a, b in zip(ours.splitlines(), theirs.splitlines(), strict=True))
-        print(f"| edgernn stream demo.wav | {backend} | {len(ours):,} | {apart:,} lines | |")
+        theirs = root.run(root.folder / "usr/local/bin/edgernn", *words).stdout
+        lines = zip(ours.splitlines(), theirs.splitlines(), strict=True)
+        print(f"{what} | {len(ours):,} | {sum(a != b for a, b in lines):,} lines | |", flush=True)
         good &= ours == theirs or backend not in EXACT
     return good
 

@@ -1,11 +1,11 @@
 """What models and frontends compute on the machine that runs this; for tools/pi.py.
 
-    python pi_steps.py FOLDER OUT BACKEND=STEPS ...
+    python pi_steps.py FOLDER OUT [frontend] BACKEND=STEPS ...
 
 FOLDER has models, NAME.tflite, and frames for each, NAME.npy, codes of its own type.  OUT gets
 NAME.BACKEND.npz: the codes of scores and states after every step.  A backend that refuses a model
-leaves NAME.BACKEND.txt, which says why.  With *.wav in FOLDER it also leaves what frontends make
-of those.  Needs edgernn and numpy alone.
+leaves NAME.BACKEND.txt, which says why.  `frontend` leaves what frontends make of *.wav in FOLDER.
+Needs edgernn[device] alone, and for recordings soundfile.
 """
 
 import platform
@@ -19,6 +19,8 @@ from edgernn.errors import BackendError
 from edgernn.frontend import make_frontend
 from edgernn.sources.wav import WavSource
 from edgernn.step import StepModel
+
+FRONTEND = "frontend"
 
 
 def walk(path: Path, backend: str, steps: int) -> dict[str, np.ndarray]:
@@ -46,14 +48,14 @@ def heard(wav: Path, model: Path) -> dict[str, np.ndarray]:
 def main(folder: Path, out: Path, *wanted: str) -> None:
     """Write everything."""
     out.mkdir(parents=True, exist_ok=True)
-    for word in wanted:
+    for word in (one for one in wanted if one != FRONTEND):
         backend, _, steps = word.partition("=")
         for path in sorted(folder.glob("*.tflite")):
             try:
                 np.savez(out / f"{path.stem}.{backend}.npz", **walk(path, backend, int(steps)))
             except BackendError as problem:
                 (out / f"{path.stem}.{backend}.txt").write_text(str(problem), encoding="utf-8")
-    for wav in folder.glob("*.wav"):
+    for wav in folder.glob("*.wav") if FRONTEND in wanted else ():
         np.savez(out / f"{wav.stem}.frontend.npz", **heard(wav, folder / f"{wav.stem}.tflite"))
     found = ", ".join(f"{name} {version}" for name, version in interpreter.available().items())
     print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "

@@ -43,6 +43,9 @@ def describe(path: Path, states: dict[str, str] | None = None) -> dict[str, Any]
     spec = dataclasses.asdict(whole.spec)
     constants = [t.data.nbytes for t in read.tensors if t.data is not None]
     held = [_tensor(read.tensor(pair.input)) for pair in whole.spec.states]
+    if whole.foreign:
+        for tensor, pair in zip(held, whole.spec.states, strict=True):
+            tensor["next"] = _tensor(read.tensor(pair.output))
     return {
         "model": str(path), "profile": spec["profile"], "labels": list(spec["labels"]),
         "frontend": spec["frontend"], "input": _tensor(read.tensor(spec["input"])),
@@ -147,5 +150,7 @@ def _text(value: Any) -> str:
 
 def _tensor_text(tensor: dict[str, Any]) -> str:
     kind = f"{tensor['name']}  {tensor['dtype']}{tensor['shape']}"
-    return kind if tensor["scale"] is None else (
-        f"{kind}  scale {tensor['scale']:.9g}  zero point {tensor['zero_point']}")
+    if tensor["scale"] is not None:
+        kind += f"  scale {tensor['scale']:.9g}  zero point {tensor['zero_point']}"
+    # Of a model from elsewhere, whose pairs were found out.
+    return f"{kind}\n  next {_tensor_text(tensor['next'])}" if "next" in tensor else kind

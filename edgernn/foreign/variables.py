@@ -29,8 +29,8 @@ MOVERS = ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 """Ops that go."""
 REMEDY = "Make it with its states as inputs and outputs"
 
-# Slots of the schema's Model, SubGraph and Operator.
-SUBGRAPHS, INPUTS, OUTPUTS, OPERATORS, OPERANDS = 8, 6, 8, 10, 6
+# Slots of the schema's Model, SubGraph, Operator and Tensor.
+SUBGRAPHS, TENSORS, INPUTS, OUTPUTS, OPERATORS, OPERANDS, IS_VARIABLE = 8, 4, 6, 8, 10, 6, 14
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,11 @@ def lift(data: bytes) -> Lifted:
     ------
     ModelError
         If a variable has no constant first value, or is not both read and written at every
-        step, or is written with what came in: such a model cannot be changed so.
+        step, or is written with what came in: such a model cannot be changed so.  Or if there is
+        a memory that is no variable of the main graph: an interpreter would keep it unseen.
     """
     graph = tflite.read(data)
+    _check_hidden(data, graph)
     if not any(op.name in MOVERS for op in graph.ops):
         return Lifted(data, (), {})
     firsts = _first_values(data, graph)
@@ -80,6 +82,22 @@ def lift(data: bytes) -> Lifted:
     flatbuffer = _changed(data, graph, walk.same, [*graph.inputs, *walk.read.values()],
                           list(dict.fromkeys(outputs)))
     return Lifted(flatbuffer, tuple(pairs), begins)
+
+
+def _check_hidden(data: bytes, graph: Graph) -> None:
+    """No memory within ops (an SVDF, a fused LSTM), nor in bodies of loops and branches."""
+    view = memoryview(data)
+    subgraphs = Table(view, u32(view, 0)).tables(SUBGRAPHS)
+    for i, table in enumerate(subgraphs[0].tables(TENSORS)):
+        if table.number(IS_VARIABLE, "?", False):
+            used = next((op.name for op in graph.ops if i in op.inputs), "no op")
+            raise ModelError(f"the tensor {graph.tensors[i].name!r}, which {used} uses, is a "
+                             f"memory within the interpreter. {REMEDY}")
+    called = {op.options["subgraph"] for op in graph.ops if op.name == "CALL_ONCE"}
+    for number in set(range(1, len(subgraphs))) - called:
+        if any(op.name in MOVERS for op in tflite.read(data, number).ops):
+            raise ModelError(f"subgraph {number} of the model, a loop's or a branch's body, has "
+                             f"variables. {REMEDY}")
 
 
 @dataclass

@@ -131,8 +131,19 @@ def begun_in_another_shape(model):
             tensor.shape = [2, 2]
 
 
+def remembered_by_an_op(model):
+    model.subgraphs[0].tensors[model.subgraphs[0].operators[-1].inputs[1]].isVariable = True
+
+
+def in_a_body(model):
+    model.subgraphs.append(model.subgraphs[1])
+
+
 @pytest.mark.parametrize(("change", "found"), [
-    (without("CALL_ONCE"), "'a' has no first value"),
+    (remembered_by_an_op, "'sum', which ASSIGN_VARIABLE uses, is a memory within"),
+    (in_a_body, "subgraph 2 of the model, a loop's or a branch's body"),
+    (without("CALL_ONCE"), "subgraph 1 of the model, a loop's"),
+    (without("ASSIGN_VARIABLE", 1), "'a' has no first value"),
     (without("ASSIGN_VARIABLE"), "'a' is never written"),
     (without("VAR_HANDLE"), "before it is made"),
     (assigned_the_frame, "'a' is set to 'x', which is not computed"),
