@@ -39,7 +39,8 @@ def interpreter_type(graph: Graph) -> Any:
     except ValueError as problem:  # the library, when it finds nothing
         said = " ".join(str(problem).split())
         raise BackendError(f"{LIBRARY} finds no Coral ({said}). Plug it in, into a USB 3 port; see "
-                           "that `lsusb` shows 1a6e:089a or 18d1:9302, that you are in the group plugdev, and that no other program has it"
+                           "that `lsusb` shows 1a6e:089a or 18d1:9302, that you are in "
+                           "the group plugdev, and that no other program has it"
                            ) from problem
     return partial(interpreter, experimental_delegates=[delegate])
 
