@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import functools
+import itertools
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,17 @@ class Listening:
                       "goes on", file=sys.stderr)
         if self.wanted.state_file and time.monotonic() - self._saved_s >= SAVE_S:
             self._save()
+
+    def choose(self, thresholds: Mapping[str, float]) -> None:
+        """Take up other thresholds, by label, from the next frame on; reloading keeps them."""
+        for listener in itertools.chain.from_iterable(self._listeners.values()):
+            spec = listener.detector.spec
+            mine = {label: p for label, p in thresholds.items() if label in spec.thresholds}
+            listener.replace(listener.model, dataclasses.replace(
+                spec, thresholds={**spec.thresholds, **mine}))
+        kept = [each for each in self.wanted.thresholds if _threshold(each)[0] not in thresholds]
+        self.wanted = dataclasses.replace(self.wanted, thresholds=(
+            *kept, *(f"{label}={p}" for label, p in thresholds.items())))
 
     def _replace(self, name: str, model: Any) -> None:
         detector = detector_of(model.spec, model.labels, self.wanted)

@@ -44,6 +44,9 @@ def command(wanted_models: WantedModels, uri: str, any_network: bool,
       edgernn serve --wyoming tcp://127.0.0.1:10400
       edgernn serve --wyoming tcp://0.0.0.0:10400 --any-network --model kws.tflite
     """
+    if wanted_sinks.web is not None:
+        raise click.UsageError("--web shows one stream, of `edgernn stream`; here there are as "
+                               "many as clients. Leave it out")
     _check_network(uri, any_network)
     words = _wake_words(wanted_models)
     sinks = Sinks(wanted_sinks, tuple(words.words), live=True, recorded=False)
