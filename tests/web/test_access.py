@@ -38,8 +38,9 @@ def test_a_browser_that_names_this_machine_is_let_in_through_any_port(host):
 
 
 @pytest.mark.parametrize("host", [
-    None, "", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example",
-    "localhost@evil.example", "0.0.0.0:8080", "192.168.1.2", "[", "127.0.0.1:8080:x"])
+    None, "", "evil.example", "evil.example:8080", "127.0.0.1.evil.example",
+    "localhost.evil.example", "localhost@evil.example", "0.0.0.0:8080", "192.168.1.2", "[",
+    "127.0.0.1:8080:x"])
 def test_a_name_that_was_made_to_point_here_is_refused(host):
     assert Access("127.0.0.1", 8080).misled(host, None)
 

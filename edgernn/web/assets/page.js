@@ -8,6 +8,7 @@ const GUTTER = 38;         // pixels left of both plots, for their scales
 const MOST_FOUND = 50;     // detections in the list
 const QUIET_MS = 3000;     // without a word for so long, no audio comes
 const RETRY_MS = 1000;
+const ASKED_MS = 3000;     // a threshold that was not taken up by then will not be
 
 let model = null;          // what the server says of it
 let rows = null;           // Float32Array, LONG x width, NaN where nothing came
@@ -15,6 +16,7 @@ let scores = null;         // Float32Array, LONG x labels
 let newest = -1;           // number of the newest step; its place is number % LONG
 let found = [];            // detections, the newest first
 let chosen = {};           // thresholds as the sliders stand
+let asked = {};            // those that were sent and not yet taken up, and when they expire
 let heardAt = 0;
 let socket = null;
 let dirty = false;
@@ -84,6 +86,7 @@ function takeModel(next) {
   const same = !other && before && Object.keys(before.thresholds).join("\n") === watched.join("\n");
   if (!same) {
     chosen = { ...model.thresholds };
+    asked = {};
     buildThresholds();
   }
   for (const label of watched) showThreshold(label, true);
@@ -183,7 +186,7 @@ function buildThresholds() {
       dirty = true;
     });
     // Sent once it is let go: each change makes the detector arm itself anew.
-    slider.addEventListener("change", () => send({ thresholds: { [label]: chosen[label] } }));
+    slider.addEventListener("change", () => ask([label]));
     const name = make("span", "name", label);
     name.title = label;
     both.append(meter, slider);
@@ -192,11 +195,29 @@ function buildThresholds() {
   }));
 }
 
-// The slider and the number of a label; from the server, unless it is being dragged.
+// Send what was chosen. Until it is taken up, what the server still says does not count: it
+// would push the slider back from under a finger.
+function ask(labels) {
+  send({ thresholds: Object.fromEntries(labels.map((label) => [label, chosen[label]])) });
+  for (const label of labels) asked[label] = performance.now() + ASKED_MS;
+  setTimeout(() => {
+    for (const label of Object.keys(asked)) {
+      // Without audio nothing is taken up: then it still waits.
+      if (asked[label] <= performance.now() && heardAt && label in model.thresholds) {
+        delete asked[label];
+        showThreshold(label, true);
+        showButtons();
+      }
+    }
+  }, ASKED_MS + 10);
+}
+
+// The slider and the number of a label; from the server, unless it is being moved.
 function showThreshold(label, told) {
   const item = $("thresholds").children[Object.keys(model.thresholds).indexOf(label)];
   const slider = item.querySelector("input");
-  if (told && slider.matches(":active")) return;
+  if (told && chosen[label] === model.thresholds[label]) delete asked[label];
+  if (told && (slider.matches(":active") || label in asked)) return;
   if (told) chosen[label] = model.thresholds[label];
   slider.value = chosen[label];
   item.querySelector(".limit").textContent = chosen[label].toFixed(2);
@@ -242,13 +263,13 @@ function send(asked) {
   else note("Not connected: this was not sent.", "bad");
 }
 
-$("save").addEventListener("click", () => send({ thresholds: chosen, save: chosen }));
+$("save").addEventListener("click", () => send({ save: chosen }));
 $("undo").addEventListener("click", () => {
   for (const label of Object.keys(chosen)) {
     chosen[label] = model.stored[label];
     showThreshold(label, false);
   }
-  send({ thresholds: chosen });
+  ask(Object.keys(chosen));
   showButtons();
   dirty = true;
 });
