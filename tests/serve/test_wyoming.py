@@ -78,7 +78,7 @@ async def serving(words):
 
 
 def client(server):
-    return AsyncTcpClient("127.0.0.1", server.port, read_timeout=TIMEOUT_S)
+    return AsyncTcpClient("127.0.0.1", server.port)
 
 
 async def send(to, samples, rate=RATE, width=2, channels=1, block=1024, begin_ms=0, pause=None,
@@ -474,7 +474,7 @@ def test_a_unix_socket_serves_too_and_takes_the_place_of_no_file(words, streamed
         server = Server(words, f"unix://{path}", print)
         assert await server.start() == f"unix://{path}"
         running = asyncio.create_task(server.until_ended())
-        async with AsyncClient.from_uri(f"unix://{path}", read_timeout=TIMEOUT_S) as asking:
+        async with AsyncClient.from_uri(f"unix://{path}") as asking:
             await send(asking, SOUND)
             assert await answers(asking) == ms(streamed)
         server.end()
@@ -513,7 +513,7 @@ def test_the_command_prints_what_stream_prints_and_ends_at_a_signal(streamed, tm
         address = begin.split()[2].rstrip(",")
 
         async def test():
-            async with AsyncClient.from_uri(address, read_timeout=TIMEOUT_S) as asking:
+            async with AsyncClient.from_uri(address) as asking:
                 await send(asking, SOUND)
                 return asking._writer.get_extra_info("sockname"), await answers(asking)
 
