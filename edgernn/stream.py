@@ -81,6 +81,8 @@ class FrameListener(ABC):
 
     model: Any
     """What listens: a `StepModel` or a `Bidirectional`."""
+    on_rows: Callable[[NDArray[Any], float], None] | None = None
+    """Told the frontend's rows, and when the first of them ends, in seconds."""
 
     def __init__(self, spec: ModelSpec, labels: tuple[str, ...], encode: Encoder,
                  detector: DetectorSpec | None, on_scores: Scores | None) -> None:
@@ -99,6 +101,8 @@ class FrameListener(ABC):
             yield from self._lost(frame.gap)
         begin = time.perf_counter()
         rows = self.frontend.push(frame.samples)
+        if self.on_rows is not None and len(rows):
+            self.on_rows(rows, self._next_end / self.rate_hz)
         self._samples += len(frame.samples)
         self.summary.heard_s = self._samples / self.rate_hz
         codes = self._encoded(rows)

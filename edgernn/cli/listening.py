@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import functools
+import itertools
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,10 @@ class WantedModels:
     gate: str | None
     gate_open_s: float
     gate_before_s: float
-    watch: bool
-    state_file: Path | None
-    rate_hz: float | None
     states: dict[str, str]
+    watch: bool = False
+    state_file: Path | None = None
+    rate_hz: float | None = None
 
     def read(self, path: Path) -> Any:
         """Read a model; its bundle then knows the rate of rows if the command line says it.
@@ -107,14 +108,8 @@ class WantedModels:
                                        f"{model} does not. Leave it out")
 
 
-def model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options; it gets them as one argument, `wanted_models`."""
-    @functools.wraps(command)
-    def gathered(*given: Any, **named: Any) -> None:
-        wanted = WantedModels(*(named.pop(name) for name in WantedModels.__dataclass_fields__))
-        command(*given, wanted_models=wanted, **named)
-
-    for option in reversed((
+def _options(streaming: bool) -> list[Callable[..., Any]]:
+    options = [
         click.option("--model", "models", multiple=True, type=click.Path(path_type=Path),
                      help='The .tflite, or the .json manifest of a wake word, to run; several may '
                           'listen together (default: the bundled one for "computer" and "alexa").'),
@@ -145,6 +140,12 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
                      show_default=True, help="Seconds for which the gate stays open after that."),
         click.option("--gate-before-s", type=click.FloatRange(0, 60), default=BEFORE_S,
                      show_default=True, help="Seconds of what came before that it lets through."),
+        state_option,
+    ]
+    if not streaming:
+        return options
+    return [
+        *options,
         click.option("--watch", is_flag=True,
                      help="Take up a model, or its thresholds, when the file changes. SIGHUP does "
                           "it once, without this too."),
@@ -153,8 +154,21 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--rate", "rate_hz", metavar="HZ", type=click.FloatRange(0, min_open=True),
                      help="Sensor rows per second the model expects, if it does not know: rows "
                           "with times are then brought to it (`edgernn info` shows it)."),
-        state_option,
-    )):
+    ]
+
+
+def model_options(command: Callable[..., None], *, streaming: bool = True) -> Callable[..., None]:
+    """Give a command the options; it gets them as one argument, `wanted_models`.
+
+    `streaming` adds those for one stream that goes on for ever.
+    """
+    @functools.wraps(command)
+    def gathered(*given: Any, **named: Any) -> None:
+        wanted = WantedModels(**{name: named.pop(name) for name in WantedModels.__dataclass_fields__
+                                 if name in named})
+        command(*given, wanted_models=wanted, **named)
+
+    for option in reversed(_options(streaming)):
         gathered = option(gathered)
     return gathered
 
@@ -175,8 +189,8 @@ class Listening:
         from edgernn.ensemble import Ensemble, Gate
 
         self.wanted, self.inputs = wanted, list(inputs)
-        self.models = {name: wanted.open(path) for name, path in _named(wanted.paths).items()}
-        _check_thresholds(wanted.thresholds, list(self.models.values()))
+        self.models = {name: wanted.open(path) for name, path in named(wanted.paths).items()}
+        check_thresholds(wanted.thresholds, list(self.models.values()))
         self._listeners = {name: [self._listener(model, on_scores) for _ in inputs]
                            for name, model in self.models.items()}
         gate = wanted.open(wanted.gate_path) if wanted.gate_path else None
@@ -216,6 +230,17 @@ class Listening:
         if self.wanted.state_file and time.monotonic() - self._saved_s >= SAVE_S:
             self._save()
 
+    def choose(self, thresholds: Mapping[str, float]) -> None:
+        """Take up other thresholds, by label, from the next frame on; reloading keeps them."""
+        for listener in itertools.chain.from_iterable(self._listeners.values()):
+            spec = listener.detector.spec
+            mine = {label: p for label, p in thresholds.items() if label in spec.thresholds}
+            listener.replace(listener.model, dataclasses.replace(
+                spec, thresholds={**spec.thresholds, **mine}))
+        kept = [each for each in self.wanted.thresholds if _threshold(each)[0] not in thresholds]
+        self.wanted = dataclasses.replace(self.wanted, thresholds=(
+            *kept, *(f"{label}={p}" for label, p in thresholds.items())))
+
     def _replace(self, name: str, model: Any) -> None:
         detector = detector_of(model.spec, model.labels, self.wanted)
         same = model.spec.model_sha256 == self.models[name].spec.model_sha256
@@ -231,7 +256,7 @@ class Listening:
         from edgernn.reload import Reloader
 
         self._reloaders = {name: Reloader(path, self.wanted.open, watch=self.wanted.watch)
-                           for name, path in _named(self.wanted.paths).items()}
+                           for name, path in named(self.wanted.paths).items()}
 
         def ask(*_: object) -> None:
             for reloader in self._reloaders.values():
@@ -307,7 +332,7 @@ def detector_of(spec: Any, labels: tuple[str, ...], wanted: WantedModels) -> Any
         key: value for key, value in changes.items() if value is not None})
 
 
-def _check_thresholds(thresholds: tuple[str, ...], models: list[Any]) -> None:
+def check_thresholds(thresholds: tuple[str, ...], models: list[Any]) -> None:
     labels = [label for model in models for label in model.labels]
     for given in thresholds:
         name, _ = _threshold(given)
@@ -328,7 +353,7 @@ def _threshold(given: str) -> tuple[str, float]:
     return name, p
 
 
-def _named(paths: Sequence[Path]) -> dict[str, Path]:
+def named(paths: Sequence[Path]) -> dict[str, Path]:
     """Paths by the names that their detections tell: as short as they can be apart."""
     short = [path.stem for path in paths]
     names = short if len(set(short)) == len(short) else [str(path) for path in paths]

@@ -21,6 +21,7 @@ VERBS = {
     "generate": "Let a model go on by itself: music or text.",
     "stream": "Drive a model over a microphone, a file or a pipe.",
     "devices": "List the microphones, or show how loud one is.",
+    "serve": "Listen for others: a wake word server for Home Assistant.",
     "info": "Show what a model is.",
     "attach": "Put edgernn.json back behind a model that has lost it.",
     "bench": "Measure what a step costs here.",

@@ -28,13 +28,27 @@ class WantedSinks:
     log_mb: float
     mqtt: str | None = None
     mqtt_discovery: str = PREFIX
+    web: tuple[str, int] | None = None
+    web_token: str | None = None
 
     def refuse(self, model: str) -> None:
         """Say that a model that detects nothing has no use for them."""
-        for option, value in (("--exec", self.run), ("--log", self.log), ("--mqtt", self.mqtt)):
+        for option, value in (("--exec", self.run), ("--log", self.log), ("--mqtt", self.mqtt),
+                              ("--web", self.web)):
             if value is not None:
                 raise click.UsageError(f"{option} takes detections; {model} makes none. "
                                        "Its answers go to stdout: pipe them on")
+
+
+def _host_and_port(ctx: click.Context, param: click.Parameter, given: str | None
+                   ) -> tuple[str, int] | None:
+    if given is None:
+        return None
+    host, _, port = given.rpartition(":") if ":" in given else ("127.0.0.1", "", given)
+    if not (host and port.isascii() and port.isdecimal() and int(port) < 2**16):
+        raise click.BadParameter(f"{given!r} is no address; PORT or HOST:PORT was needed, PORT "
+                                 "0 to 65535, 0 being any free one")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def sink_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,6 +79,13 @@ def sink_options(command: Callable[..., None]) -> Callable[..., None]:
                           "out). Home Assistant finds it by itself."),
         click.option("--mqtt-discovery", metavar="TOPIC", default=PREFIX, show_default=True,
                      help="Where Home Assistant looks for devices; empty: tell it nothing."),
+        click.option("--web", metavar="[HOST:]PORT", callback=_host_and_port,
+                     help="Show the stream on a page: rows, scores, detections, counters; its "
+                          "thresholds can be changed there, and saved. For this machine alone "
+                          "unless HOST says otherwise."),
+        click.option("--web-token", metavar="TOKEN", envvar="EDGERNN_WEB_TOKEN", show_envvar=True,
+                     help="What a browser must know to see the page, as ?token=TOKEN; needed "
+                          "where other machines reach it."),
     ):
         gathered = option(gathered)
     return gathered
@@ -98,6 +119,8 @@ class Sinks:
         self._closed = False
         self._queued: list[Any] = []
         self._others: list[tuple[Any, str]] = []
+        self.web: Any = None
+        """The page of --web, which is not queued: it has a thread of its own."""
         if wanted.run is not None:
             self._others.append((Command(wanted.run, shell=wanted.run_shell,
                                          timeout_s=wanted.run_timeout_s), "--exec"))
@@ -110,6 +133,13 @@ class Sinks:
             self._others.append((MqttSink(
                 mqtt.parse(wanted.mqtt, OutputError), labels, told or Told("model", labels),
                 wanted.mqtt_discovery), "--mqtt"))
+        if wanted.web is not None:
+            from edgernn.sinks.web import Web
+            from edgernn.web.access import Access
+
+            self.web = Web(Access(*wanted.web, wanted.web_token))
+            print(f"edgernn: the page is {self.web.address}"
+                  + ("?token=TOKEN" if wanted.web_token else ""), file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Sinks":
         from edgernn.sinks.jsonl import JsonLines
@@ -119,7 +149,8 @@ class Sinks:
         self._queued = [Queued(sink, name, patient=self._recorded) for sink, name in self._others]
         if self._live:
             self._queued.append(Queued(stdout, "stdout", fatal=True))
-        self._all = [*self._queued] if self._live else [stdout, *self._queued]
+        self._all = [*([] if self._live else [stdout]), *self._queued,
+                     *([self.web] if self.web else [])]
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -143,13 +174,15 @@ class Sinks:
     @property
     def dropped(self) -> int:
         """Detections and scores that a sink never took."""
-        return sum(sink.dropped for sink in self._queued)
+        return sum(sink.dropped for sink in [*self._queued, *([self.web] if self.web else [])])
 
     def close(self) -> None:
         """End them all, within seconds; harmless when done twice."""
         if self._closed:
             return
         self._closed = True
+        if self.web:
+            self.web.close()
         for sink in self._queued:
             sink.close()
         if not self._queued:  # never begun

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import signal
 import sys
@@ -13,6 +14,7 @@ import click
 
 from edgernn.cli.inputs import WantedInput, input_options, open_input
 from edgernn.cli.listening import NUMBERS, Listening, WantedModels, detector_of, model_options
+from edgernn.cli.models import BUNDLED
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.errors import SourceError
 from edgernn.service.watchdog import Watchdog
@@ -58,10 +60,12 @@ def command(wanted_models: WantedModels, wanted_inputs: tuple[WantedInput, ...],
 
     scores = scores or first.spec.task in NUMBERS
     several = len(wanted_models.paths) * len(wanted_inputs) > 1
-    if several and (scores or meter):
+    if several and (scores or meter or wanted_sinks.web):
         raise click.UsageError("scores are shown of one model that listens to one input; there are "
-                               "several. Leave out --meter and --scores, and models of numbers")
-    on_scores = show_scores if scores or meter else None
+                               "several. Leave out --meter, --scores, --web and models of numbers")
+    if wanted_sinks.web:
+        _check_web(first, wanted_inputs[0])
+    on_scores = show_scores if scores or meter or wanted_sinks.web else None
     if "head" in first.parts:
         _one(wanted_models, wanted_inputs, "a model that reads both ways")
         listening: Any = _ReadingBothWays(first, wanted_models, on_scores)
@@ -91,6 +95,12 @@ def _run(listening: Any, path: Path, inputs: tuple[WantedInput, ...], wanted_sin
         stack.enter_context(sinks)
         if scores:
             watch.append(sinks.scores)
+        if sinks.web:
+            watch.append(sinks.web.step)
+            sinks.web.show(listeners[0], path, inputs[0].shown, "" if path != BUNDLED else (
+                "The bundled model is not changed: what is chosen here lasts as long as the "
+                "stream. To keep it, copy the model and give --model."))
+        count = functools.partial(_counts, listening, frames, sinks)
         with _until_stopped(), listening.kept(), Watchdog() as watchdog:
             for number, frame in watchdog.watched(iter(heard)):
                 ensemble = listening.ensembles[number]
@@ -98,6 +108,8 @@ def _run(listening: Any, path: Path, inputs: tuple[WantedInput, ...], wanted_sin
                     sinks.detection(found if len(opened) == 1 else dataclasses.replace(
                         found, input=inputs[number].shown))
                 listening.look_after()
+                if sinks.web:
+                    sinks.web.look_after(listening.choose, count)
             sinks.drain()
 
 
@@ -114,6 +126,18 @@ def _numbered(frames: Any) -> Iterator[tuple[int, Any]]:
     for frame in frames:
         yield 0, frame
     yield 0, None
+
+
+def _check_web(model: Any, wanted: WantedInput) -> None:
+    """Whether there is something to show as it goes."""
+    if "head" in model.parts:
+        raise click.UsageError("--web shows steps; a model that reads both ways makes none. "
+                               "Leave it out")
+    if wanted.recorded:
+        raise click.UsageError(
+            f"--web shows what goes on, and {wanted.shown} is read faster than it can be seen. "
+            "Play it: ffmpeg -v error -re -i FILE -f s16le -ar 16000 -ac 1 - | edgernn stream "
+            "--input - --web PORT")
 
 
 def _one(models: WantedModels, inputs: tuple[WantedInput, ...], model: str) -> None:
@@ -239,11 +263,15 @@ def _say_what_runs(listening: Any, opened: list[Any], inputs: tuple[WantedInput,
 
 
 def _print_summary(listening: Any, frames: Merged, sinks: Sinks) -> None:
+    if any(each.summary.heard_s for each in listening.ensembles):  # else an error says what was
+        print("edgernn: " + json.dumps(_counts(listening, frames, sinks)), file=sys.stderr)
+
+
+def _counts(listening: Any, frames: Merged, sinks: Sinks) -> dict[str, Any]:
+    """What the stream was like until now."""
     summary = Summary()
     for ensemble in listening.ensembles:
         summary.add(ensemble.summary)
-    if not summary.heard_s:  # an error says what happened instead
-        return
     latency = summary.latency
     speed = 1 / summary.real_time_factor if summary.busy_s else 0.0
     us = {f"step_{name}_us": round(1e6 * value, 1) for name, value in (
@@ -251,9 +279,9 @@ def _print_summary(listening: Any, frames: Merged, sinks: Sinks) -> None:
         ("max", latency.largest_s))}
     gates = [ensemble for ensemble in listening.ensembles if ensemble.gate]
     let = {"let_through_s": round(sum(each.let_through_s for each in gates), 2)} if gates else {}
-    print("edgernn: " + json.dumps({
+    return {
         "heard_s": round(summary.heard_s, 2), "detections": summary.detections,
         "times_real_time": round(speed), **us, "steps": summary.steps, "held": summary.held,
         "resets": summary.resets, **let, "overflows": frames.count("overflows"),
         "dropped": frames.count("dropped"), "sinks_dropped": sinks.dropped,
-        **frames.counts}), file=sys.stderr)
+        **frames.counts}

@@ -1,0 +1,1 @@
+"""What listens for others: audio comes over the network, detections go back."""
