@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from edgernn.cli.mic_options import LISTENING, WATCHING, WantedMicrophone, gather
+from edgernn.cli.sections import section
 from edgernn.errors import SourceError
 from edgernn.mqtt import PASSWORD
 from edgernn.sources.serial import BAUD
@@ -72,14 +73,16 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
                        for source in sources)
         command(*given, wanted_inputs=wanted, **named)
 
-    for option in reversed((
+    hearing = section(
+        "Inputs",
         click.option("--input", "sources", multiple=True,
                      help="mic, an audio file, a file of sensor rows (CSV or JSON lines), a text "
                           "file, or - for stdin: raw signed 16-bit little-endian mono at the "
                           "model's rate, rows, or lines. Rows also from serial:/dev/ttyACM0 and "
                           f"mqtt://user@host/topic (password: {PASSWORD}). May be repeated  "
-                          "[default: mic]"),
-        *LISTENING, *WATCHING,
+                          "[default: mic]"))
+    rows = section(
+        "Sensor rows",
         click.option("--columns", metavar="A,B,...", callback=_names, default="",
                      help="Names of a sensor row's cells as they come; one may be time, time_ms, "
                           "time_us or timestamp (default: what a first line says, or the model's "
@@ -88,10 +91,8 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="The time of a row from a serial port or broker is when it comes, not "
                           "what it says."),
         click.option("--baud", type=click.IntRange(1), default=BAUD, show_default=True,
-                     help="Bits per second of a serial port."),
-    )):
-        gathered = option(gathered)
-    return gathered
+                     help="Bits per second of a serial port."))
+    return hearing(section("Microphones", *LISTENING, *WATCHING)(rows(gathered)))
 
 
 def _names(context: Any, option: Any, given: str) -> tuple[str, ...]:

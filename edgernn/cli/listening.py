@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from edgernn.cli.models import BUNDLED, VOICE, state_option
+from edgernn.cli.sections import section
 from edgernn.ensemble import BEFORE_S, OPEN_S
 from edgernn.errors import BackendError, EdgernnError, StateError
 from edgernn.interpreter import BACKENDS
@@ -168,9 +169,7 @@ def model_options(command: Callable[..., None], *, streaming: bool = True) -> Ca
                                  if name in named})
         command(*given, wanted_models=wanted, **named)
 
-    for option in reversed(_options(streaming)):
-        gathered = option(gathered)
-    return gathered
+    return section("Models", *_options(streaming))(gathered)
 
 
 class Listening:

@@ -18,12 +18,13 @@ from edgernn.cli.listening import (
     model_options,
     named,
 )
+from edgernn.cli.sections import Sectioned
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.errors import ModelError
 from edgernn.hosts import is_loopback
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @functools.partial(model_options, streaming=False)
 @click.option("--wyoming", "uri", metavar="URI", required=True,
               help="Serve wake words here by the protocol Wyoming: tcp://127.0.0.1:10400, or "

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgernn.cli.sections import section
 from edgernn.errors import OutputError
 from edgernn.mqtt import PASSWORD
 from edgernn.sinks.command import TIMEOUT_S
@@ -58,7 +59,8 @@ def sink_options(command: Callable[..., None]) -> Callable[..., None]:
         wanted = WantedSinks(*(named.pop(name) for name in WantedSinks.__dataclass_fields__))
         command(*given, wanted_sinks=wanted, **named)
 
-    for option in (
+    return section(
+        "Where detections go, besides stdout",
         click.option("--exec", "run", metavar="COMMAND",
                      help="Run this for every detection, which it gets as JSON on stdin and in "
                           "EDGERNN_LABEL, EDGERNN_SCORE and EDGERNN_TIME_S; one at a time; no "
@@ -85,10 +87,7 @@ def sink_options(command: Callable[..., None]) -> Callable[..., None]:
                           "unless HOST says otherwise."),
         click.option("--web-token", metavar="TOKEN", envvar="EDGERNN_WEB_TOKEN", show_envvar=True,
                      help="What a browser must know to see the page, as ?token=TOKEN; needed "
-                          "where other machines reach it."),
-    ):
-        gathered = option(gathered)
-    return gathered
+                          "where other machines reach it."))(gathered)
 
 
 class Sinks:

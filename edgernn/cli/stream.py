@@ -15,6 +15,7 @@ import click
 from edgernn.cli.inputs import WantedInput, input_options, open_input
 from edgernn.cli.listening import NUMBERS, Listening, WantedModels, detector_of, model_options
 from edgernn.cli.models import BUNDLED
+from edgernn.cli.sections import Sectioned, section
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.errors import SourceError
 from edgernn.service.watchdog import Watchdog
@@ -23,12 +24,15 @@ from edgernn.sources.merged import Merged
 from edgernn.stream import Summary
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @model_options
 @input_options
-@click.option("--meter", is_flag=True, help="Draw each label's score on the terminal (stderr).")
-@click.option("--scores", is_flag=True,
-              help="Print every step's scores as JSON lines, besides detections.")
+@section(
+    "What is shown",
+    click.option("--meter", is_flag=True,
+                 help="Draw each label's score on the terminal (stderr)."),
+    click.option("--scores", is_flag=True,
+                 help="Print every step's scores as JSON lines, besides detections."))
 @sink_options
 def command(wanted_models: WantedModels, wanted_inputs: tuple[WantedInput, ...], meter: bool,
             scores: bool, wanted_sinks: WantedSinks) -> None:
