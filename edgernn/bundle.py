@@ -191,6 +191,25 @@ def read(path: Path, states: Mapping[str, str] | None = None) -> Bundle:
     return parse(data, str(path), path)
 
 
+def flatbuffer(path: Path) -> bytes:
+    """What an interpreter reads of any .tflite, whatever rides behind it, or nothing.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise ModelError(f"{path} cannot be read: {problem.strerror}. Give a .tflite") from problem
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return data[:min(member.header_offset for member in archive.infolist())]
+    except (zipfile.BadZipFile, ValueError):
+        return data
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a model file, whole or not at all."""
     files.write(path, data)

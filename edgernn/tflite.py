@@ -67,8 +67,16 @@ OPTIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
 LARGEST_RANK = 8
 
 
-def read(data: bytes | memoryview, subgraph: int = 0) -> Graph:
+def read(data: bytes | memoryview, subgraph: int = 0, *, to_run: bool = True) -> Graph:
     """Read and verify a .tflite: its main subgraph, or another.
+
+    Parameters
+    ----------
+    data : bytes
+    subgraph : int
+    to_run : bool
+        Refuse ops whose operands do not fit each other, which may end an interpreter's process.
+        Not so for a look at a model that will not be run.
 
     Raises
     ------
@@ -80,7 +88,10 @@ def read(data: bytes | memoryview, subgraph: int = 0) -> Graph:
         raise ModelError(f"the file begins with {bytes(view[:8])!r}; a TensorFlow Lite model has "
                          "TFL3 at byte 4. Give a .tflite made by edgernn quantize")
     try:
-        return _model(Table(view, u32(view, 0)), subgraph)
+        graph = _model(Table(view, u32(view, 0)), subgraph)
+        for op in graph.ops if to_run else ():
+            operands.check(graph, op)
+        return graph
     except (struct.error, IndexError, ValueError, OverflowError, RecursionError) as problem:
         raise ModelError(f"the model is damaged ({problem}). "
                          "Copy it again, or make it again: edgernn quantize") from problem
@@ -181,8 +192,6 @@ def _model(model: Table, subgraph: int) -> Graph:
     ops = tuple(_op(table, codes) for table in chosen.tables(10))
     graph = Graph(tensors, ops, _indices(chosen, 6), _indices(chosen, 8))
     _check_order(graph)
-    for op in ops:
-        operands.check(graph, op)
     return graph
 
 

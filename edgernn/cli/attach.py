@@ -1,8 +1,6 @@
 """`edgernn attach`: put edgernn.json back behind a model that has lost it."""
 
 import dataclasses
-import io
-import zipfile
 from pathlib import Path
 
 import click
@@ -33,7 +31,7 @@ def command(model: Path, original: Path | None, spec_file: Path | None, out: Pat
     if found.parts:
         raise ModelError(f"it is a model of several parts ({', '.join(found.parts)}); one of a "
                          "single part was needed. Make it again: edgernn quantize")
-    flatbuffer = _flatbuffer(model)
+    flatbuffer = bundle.flatbuffer(model)
     check(found, tflite.read(flatbuffer))
     found = dataclasses.replace(found, provenance={
         **found.provenance, "attached_from_sha256": found.model_sha256})
@@ -51,16 +49,3 @@ def _spec(original: Path | None, spec_file: Path | None) -> spec.ModelSpec:
     except OSError as problem:
         raise ModelError(f"{spec_file} cannot be read: {problem.strerror}. Take it out of the "
                          "original: unzip -p kws.tflite edgernn.json") from problem
-
-
-def _flatbuffer(path: Path) -> bytes:
-    """The model alone, whatever rides behind it."""
-    try:
-        data = path.read_bytes()
-    except OSError as problem:
-        raise ModelError(f"{path} cannot be read: {problem.strerror}. Give a .tflite") from problem
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return data[:min(member.header_offset for member in archive.infolist())]
-    except (zipfile.BadZipFile, ValueError):
-        return data

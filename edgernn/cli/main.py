@@ -23,6 +23,7 @@ VERBS = {
     "devices": "List the microphones, or show how loud one is.",
     "serve": "Listen for others: a wake word server for Home Assistant.",
     "info": "Show what a model is.",
+    "lint": "Say where a model runs, op by op.",
     "attach": "Put edgernn.json back behind a model that has lost it.",
     "bench": "Measure what a step costs here.",
     "doctor": "Say what works on this machine, and how to mend the rest.",

@@ -1,26 +1,35 @@
 """`edgernn quantize`: a trained run, or a Keras model, becomes one .tflite."""
 
+import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+
+from edgernn import bundle, files
+from edgernn.errors import QuantizeError
+from edgernn.lint import REFUSED, TARGETS, lint
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
               help="The .tflite to write.")
-@click.option("--profile", type=click.Choice(["int8", "int8x16", "int16x8"]), default="int8x16",
-              show_default=True,
+@click.option("--target", type=click.Choice(["edgetpu"]),
+              help="Make only what this maps: int8 throughout and one scale per weight matrix, or "
+                   "an error that says which layer it cannot have.")
+@click.option("--profile", type=click.Choice(["int8", "int8x16", "int16x8"]),
               help="int8: smallest. int8x16: int8 matmuls, int16 state and gates. "
-                   "int16x8: int16 throughout, most accurate, slowest.")
+                   "int16x8: int16 throughout, most accurate, slowest.  [default: int8x16; "
+                   "for edgetpu int8]")
 @click.option("--weights", type=click.Choice(["per-channel", "per-tensor"]),
-              default="per-channel", show_default=True,
-              help="One weight scale per unit, or per matrix (12 bytes a unit smaller).")
+              help="One weight scale per unit, or per matrix (12 bytes a unit smaller).  [default: "
+                   "per-channel; for edgetpu per-tensor]")
 @click.option("--calibrate", "calibration", type=click.Path(path_type=Path), metavar="DATA",
               help="Keras model only, and needed: frames such as it will meet. An .npz with "
                    "`frames` of shape (n, frames, features), and `lengths` and `y` if it has "
@@ -31,8 +40,8 @@ import click
 @click.option("--vocabulary", type=click.Path(path_type=Path), metavar="FILE",
               help="Keras model with an Embedding only: its tokens from row 2, one a line; row 0 "
                    "is padding, 1 an unknown token.")
-def command(run: Path, out: Path, profile: str, weights: str, calibration: Path | None,
-            labels: str, vocabulary: Path | None) -> None:
+def command(run: Path, out: Path, target: str | None, profile: str | None, weights: str | None,
+            calibration: Path | None, labels: str, vocabulary: Path | None) -> None:
     """Quantize RUN to one int8 step model.
 
     RUN is the folder that `edgernn train` wrote, or a Keras model built by hand and saved
@@ -49,14 +58,20 @@ def command(run: Path, out: Path, profile: str, weights: str, calibration: Path 
     if run.is_dir() and (calibration or labels or vocabulary):
         raise click.UsageError("--calibrate, --labels and --vocabulary are for a Keras model; a "
                                "run folder has all that in it")
+    if target and profile not in (None, "int8"):
+        raise click.UsageError(f"--target {target} takes 8 bits alone; --profile {profile} has 16. "
+                               "Leave --profile out")
+    profile = profile or ("int8" if target else "int8x16")
+    weights = weights or ("per-tensor" if target else "per-channel")
     console = Console(stderr=True)
-    with Progress(console=console, transient=True) as bars:
+    with contextlib.ExitStack() as stack, Progress(console=console, transient=True) as bars:
         def begin(title: str, frames: int) -> Callable[[int], None]:
             task = bars.add_task(title, total=frames)
             return lambda done: bars.advance(task, done)
 
         common: dict[str, Any] = {
-            "out": out, "profile": profile, "per_channel": weights == "per-channel",
+            "out": stack.enter_context(_refusing(out, target)), "profile": profile,
+            "per_channel": weights == "per-channel",
             "command": "edgernn " + " ".join(sys.argv[1:]), "progress": begin}
         if run.is_dir():
             from edgernn.train.quantize import quantize_run
@@ -67,6 +82,7 @@ def command(run: Path, out: Path, profile: str, weights: str, calibration: Path 
 
             report = quantize_keras(run, calibration, **common, labels=_listed(labels),
                                     vocabulary=vocabulary, tell=console.print)
+        report = dataclasses.replace(report, path=out)
     for text in report.warnings:
         console.print(f"warning: {text}", highlight=False, soft_wrap=True)
     _print_table(console, report)
@@ -76,6 +92,27 @@ def command(run: Path, out: Path, profile: str, weights: str, calibration: Path 
         "sequences": report.sequences, "metric": report.metric.name,
         "float": report.floats, profile: report.integers,
         "worst_tensors": [dataclasses.asdict(error) for error in report.worst]}), flush=True)
+
+
+@contextlib.contextmanager
+def _refusing(out: Path, target: str | None) -> Iterator[Path]:
+    """Where to write a model, which gets to `out` only if the target runs all of it."""
+    if target is None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / out.name
+        yield made
+        whole = bundle.read(made)
+        refused = [each for part in (whole, *whole.parts.values())
+                   for each in lint(part.graph, [target]) if each.state == REFUSED]
+        if refused:
+            first = refused[0]
+            raise QuantizeError(
+                f"{TARGETS[target].what} does not run {len(refused)} of its ops, the first being "
+                f"{first.op} ({first.tensor}): {first.why}. A GRU, or a SimpleRNN with tanh, and "
+                "Dense layers it does run; an LSTM's cell state has 16 bits. Train such a one")
+        files.write(out, made.read_bytes())
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -32,12 +32,6 @@ from edgernn.graph import Graph, Op, Tensor
 from firmware_export.project import Source
 from firmware_export.tflm.ops import described
 
-STOCK = frozenset({
-    "ADD", "ASSIGN_VARIABLE", "AVERAGE_POOL_2D", "CALL_ONCE", "CONCATENATION", "CONV_2D",
-    "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PACK",
-    "PAD", "QUANTIZE", "READ_VARIABLE", "RESHAPE", "SPLIT_V", "STRIDED_SLICE", "VAR_HANDLE"})
-"""What the component registers (esphome/components/micro_wake_word/streaming_model.cpp)."""
-
 KEPT = ("ADD", "CONCATENATION", "DEPTHWISE_CONV_2D", "LOGISTIC", "MUL", "QUANTIZE", "RESHAPE",
         "STRIDED_SLICE")
 """Ops of ours that it registers."""
