@@ -52,3 +52,13 @@ def test_the_flags_of_the_training_page_are_there():
     assert len(flags) > 8
     assert {name.replace("-", "_") for name in flags} - set(vars(TrainConfig())) == \
         {"help", "overwrite"}
+
+
+def test_the_options_of_the_page_on_serving_are_there():
+    from edgernn.cli import serve, stream
+
+    page = (PROJECT / "docs" / "serve.md").read_text(encoding="utf-8")
+    flags = set(re.findall(r"--[a-z][a-z-]*", page))
+    known = {flag for command in (serve.command, stream.command)
+             for option in command.params for flag in option.opts}
+    assert {"--wyoming", "--any-network", "--web", "--web-token"} <= flags <= known

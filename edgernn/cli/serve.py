@@ -22,6 +22,7 @@ from edgernn.cli.sections import Sectioned
 from edgernn.cli.sinks import Sinks, WantedSinks, sink_options
 from edgernn.errors import ModelError
 from edgernn.hosts import is_loopback
+from edgernn.sinks.home_assistant import Told
 
 
 @click.command(cls=Sectioned)
@@ -50,7 +51,9 @@ def command(wanted_models: WantedModels, uri: str, any_network: bool,
                                "many as clients. Leave it out")
     _check_network(uri, any_network)
     words = _wake_words(wanted_models)
-    sinks = Sinks(wanted_sinks, tuple(words.words), live=True, recorded=False)
+    labels = tuple(dict.fromkeys(word.label for word in words.words.values()))
+    sinks = Sinks(wanted_sinks, labels, live=True, recorded=False,
+                  told=Told(wanted_models.paths[0].name, labels))
     try:
         with sinks:
             told = asyncio.run(_serve(words, uri, sinks))
@@ -86,15 +89,14 @@ def _wake_words(wanted: WantedModels) -> Any:
     """The models of the command line, opened."""
     from edgernn.ensemble import Gate
     from edgernn.serve.wake_words import WakeWords
-    from edgernn.step import StepModel
 
     models = {}
     for name, path in named(wanted.paths).items():
-        parts = wanted.read(path)
-        if parts.parts:
-            raise ModelError(f"{path} has the parts {', '.join(parts.parts)}; a model of one part, "
+        models[name] = wanted.open(path)
+        parts = models[name].spec.parts
+        if parts:
+            raise ModelError(f"{path} has the parts {', '.join(parts)}; a model of one part, "
                              "which steps through a stream, was needed. Serve such a one")
-        models[name] = StepModel.load(parts, wanted.backend)
     check_thresholds(wanted.thresholds, list(models.values()))
     gate = wanted.open(wanted.gate_path) if wanted.gate_path else None
     return WakeWords(

@@ -23,6 +23,10 @@ from edgernn.sinks.home_assistant import Told
 from edgernn.sources.merged import Merged
 from edgernn.stream import Summary
 
+OURS = ("A bundled model is not changed: what is chosen here lasts as long as the stream. To keep "
+        "it, copy the model and give --model.")
+"""Why a page does not save thresholds."""
+
 
 @click.command(cls=Sectioned)
 @model_options
@@ -101,9 +105,8 @@ def _run(listening: Any, path: Path, inputs: tuple[WantedInput, ...], wanted_sin
             watch.append(sinks.scores)
         if sinks.web:
             watch.append(sinks.web.step)
-            sinks.web.show(listeners[0], path, inputs[0].shown, "" if path != BUNDLED else (
-                "The bundled model is not changed: what is chosen here lasts as long as the "
-                "stream. To keep it, copy the model and give --model."))
+            sinks.web.show(listeners[0], path, inputs[0].shown, OURS if (
+                path.parent == BUNDLED.parent) else "")
         count = functools.partial(_counts, listening, frames, sinks)
         with _until_stopped(), listening.kept(), Watchdog() as watchdog:
             for number, frame in watchdog.watched(iter(heard)):

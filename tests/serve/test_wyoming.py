@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -540,11 +541,33 @@ def test_an_address_that_others_reach_needs_a_word_that_wyoming_has_no_passwords
     assert process.returncode == 0
 
 
-def test_what_cannot_be_served_says_why(model_files):
+def test_wake_words_of_another_package_are_served_with_what_their_manifest_says():
+    theirs = pytest.importorskip("pymicro_wakeword")
+    path = Path(theirs.__file__).parent / "models" / "alexa.json"
+    tree = json.loads(path.read_text())
+
+    async def test(words):
+        async with serving(words) as server, client(server) as asking:
+            await asking.write_event(Describe().event())
+            (word,) = Info.from_event(await asking.read_event()).wake[0].models
+            assert (word.name, word.languages) == (tree["wake_word"], tree["trained_languages"])
+            assert (word.attribution.name, word.attribution.url) == (tree["author"],
+                                                                    tree["website"])
+            await send(asking, np.zeros(RATE, np.int16))
+            assert is_not_detected(await answers(asking))
+
+    run(test(wake_words(alexa=path)))
+
+
+def test_what_cannot_be_served_says_why(model_files, tmp_path):
     for uri in ("10400", "http://127.0.0.1:80", "tcp://127.0.0.1", "tcp://127.0.0.1:none"):
         assert "tcp://HOST:PORT or unix:///PATH was needed" in fails("--wyoming", uri)
     assert "audio was needed" in fails("--wyoming", "tcp://127.0.0.1:0",
                                        "--model", model_files["gru"])
+    model, path = bundle.read(BUNDLED), tmp_path / "parts.tflite"
+    bundle.write(path, bundle.attach(model.flatbuffer, model.spec, {"more": BUNDLED.read_bytes()}))
+    assert "a model of one part" in fails("--wyoming", "tcp://127.0.0.1:0", "--model", path)
+    assert "--web shows one stream" in fails("--wyoming", "tcp://127.0.0.1:0", "--web", 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         told = fails("--wyoming", f"tcp://127.0.0.1:{taken.getsockname()[1]}")
     assert "in use" in told
