@@ -89,7 +89,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; every error is one line, unless EDGERNN_DEBUG is set."""
     try:
-        cli.main(arguments, prog_name="edgernn", standalone_mode=False)
+        code = cli.main(arguments, prog_name="edgernn", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(_say("stopped", FAILED))
     except click.ClickException as problem:
@@ -107,7 +107,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _debug()
         sys.exit(_say(f"{type(problem).__name__}: {problem}. This is a defect of edgernn; "
                       "EDGERNN_DEBUG=1 shows where", FAILED))
-    sys.exit(0)
+    # What a verb asked for with Exit; whatever it returned otherwise is none.
+    sys.exit(code if type(code) is int else 0)
 
 
 def _say(what: str, code: int) -> int:

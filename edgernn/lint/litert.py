@@ -9,11 +9,13 @@ WIDER: dict[str, Rule] = {
                                         "bool")),
     "CAST": Rule(),
     "SOFTMAX": Rule(types=same("float32", "int8", "int16", "uint8") | pairs(
-        ("int8", "int16"), ("uint8", "int16"))),
+        ("int8", "int16"))),
     "STRIDED_SLICE": Rule(types=same("float32", "int8", "int16", "int32", "int64", "uint8",
                                      "bool")),
     "CONCATENATION": Rule(types=same("float32", "int8", "int16", "int32", "int64", "uint8",
                                      "bool")),
+    "QUANTIZE": Rule(types=(TYPED["QUANTIZE"].types or frozenset()) - pairs(
+        ("int8", "int32"), ("int16", "int32"))),
     "RSQRT": Rule(types=same("float32", "int8", "int16")),
 }
 UNTYPED = ("RELU", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "SPLIT")

