@@ -140,3 +140,31 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(run):
     assert done.returncode == 1
     assert "/nowhere/kws.tflite cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def quantize_command(*arguments):
+    return subprocess.run([sys.executable, "-m", "edgernn", "quantize", *map(str, arguments)],
+                          capture_output=True, text=True)
+
+
+def test_for_the_edge_tpu_only_what_it_maps_is_made(run, tmp_path):
+    from edgernn.lint import RUNS, lint
+
+    out = tmp_path / "tpu.tflite"
+    done = quantize_command(run, "--out", out, "--target", "edgetpu")
+    assert done.returncode == 0, done.stderr
+    whole = bundle.read(out)
+    assert {each.state for each in lint(whole.graph, ["edgetpu"])} == {RUNS}
+    assert whole.spec.profile == "int8"
+    assert all(len(tensor.scales) <= 1 for tensor in whole.graph.tensors)
+    assert json.loads(done.stdout)["model"] == str(out)
+
+
+def test_what_the_edge_tpu_does_not_map_is_refused_and_not_written(tmp_path):
+    run, out = write_run(tmp_path / "lstm", Layer("lstm", 8)), tmp_path / "tpu.tflite"
+    done = quantize_command(run, "--out", out, "--target", "edgetpu")
+    assert (done.returncode, done.stdout, out.exists()) == (1, "", False)
+    assert "lstm0_" in done.stderr
+    assert "an LSTM's cell state has 16 bits" in done.stderr
+    done = quantize_command(run, "--out", out, "--target", "edgetpu", "--profile", "int8x16")
+    assert done.returncode == 2
