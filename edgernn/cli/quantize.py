@@ -14,6 +14,7 @@ import click
 from edgernn import bundle, files
 from edgernn.errors import QuantizeError
 from edgernn.lint import REFUSED, TARGETS, lint
+from edgernn.spec import DRIFT_POLICIES
 
 
 @click.command()
@@ -30,6 +31,10 @@ from edgernn.lint import REFUSED, TARGETS, lint
 @click.option("--weights", type=click.Choice(["per-channel", "per-tensor"]),
               help="One weight scale per unit, or per matrix (12 bytes a unit smaller).  [default: "
                    "per-channel; for edgetpu per-tensor]")
+@click.option("--reset-state", type=click.Choice(tuple(DRIFT_POLICIES)), default="never",
+              show_default=True,
+              help="Stored with the model: when the state of an endless stream begins anew "
+                   "(docs/streaming.md); `edgernn stream --reset-state` overrides it.")
 @click.option("--calibrate", "calibration", type=click.Path(path_type=Path), metavar="DATA",
               help="Keras model only, and needed: frames such as it will meet. An .npz with "
                    "`frames` of shape (n, frames, features), and `lengths` and `y` if it has "
@@ -41,7 +46,7 @@ from edgernn.lint import REFUSED, TARGETS, lint
               help="Keras model with an Embedding only: its tokens from row 2, one a line; row 0 "
                    "is padding, 1 an unknown token.")
 def command(run: Path, out: Path, target: str | None, profile: str | None, weights: str | None,
-            calibration: Path | None, labels: str, vocabulary: Path | None) -> None:
+            reset_state: str, calibration: Path | None, labels: str, vocabulary: Path | None) -> None:
     """Quantize RUN to one int8 step model.
 
     RUN is the folder that `edgernn train` wrote, or a Keras model built by hand and saved
@@ -70,7 +75,7 @@ def command(run: Path, out: Path, target: str | None, profile: str | None, weigh
             return lambda done: bars.advance(task, done)
 
         common: dict[str, Any] = {
-            "out": stack.enter_context(_refusing(out, target)), "profile": profile,
+            "out": stack.enter_context(_finished(out, target, reset_state)), "profile": profile,
             "per_channel": weights == "per-channel",
             "command": "edgernn " + " ".join(sys.argv[1:]), "progress": begin}
         if run.is_dir():
@@ -95,24 +100,34 @@ def command(run: Path, out: Path, target: str | None, profile: str | None, weigh
 
 
 @contextlib.contextmanager
-def _refusing(out: Path, target: str | None) -> Iterator[Path]:
+def _finished(out: Path, target: str | None, reset_state: str) -> Iterator[Path]:
     """Where to write a model, which gets to `out` only if the target runs all of it."""
-    if target is None:
-        yield out
-        return
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / out.name
         yield made
         whole = bundle.read(made)
-        refused = [each for part in (whole, *whole.parts.values())
-                   for each in lint(part.graph, [target]) if each.state == REFUSED]
-        if refused:
-            first = refused[0]
-            raise QuantizeError(
-                f"{TARGETS[target].what} does not run {len(refused)} of its ops, the first being "
-                f"{first.op} ({first.tensor}): {first.why}. A GRU, or a SimpleRNN with tanh, and "
-                "Dense layers it does run; an LSTM's cell state has 16 bits. Train such a one")
+        if target is not None:
+            _refuse(whole, target)
+        if reset_state != "never":
+            if whole.parts:
+                raise QuantizeError("--reset-state is for models that step through a stream; this "
+                                    f"one has the parts {', '.join(whole.parts)}. Leave it out")
+            drift = dataclasses.replace(whole.spec.drift, policy=reset_state)
+            made.write_bytes(bundle.attach(
+                whole.flatbuffer, dataclasses.replace(whole.spec, drift=drift)))
         files.write(out, made.read_bytes())
+
+
+def _refuse(whole: bundle.Bundle, target: str) -> None:
+    """Say what of a model a target does not run, if there is anything."""
+    refused = [each for part in (whole, *whole.parts.values())
+               for each in lint(part.graph, [target]) if each.state == REFUSED]
+    if refused:
+        first = refused[0]
+        raise QuantizeError(
+            f"{TARGETS[target].what} does not run {len(refused)} of its ops, the first being "
+            f"{first.op} ({first.tensor}): {first.why}. A GRU, or a SimpleRNN with tanh, and "
+            "Dense layers it does run; an LSTM's cell state has 16 bits. Train such a one")
 
 
 def _listed(text: str) -> tuple[str, ...]:

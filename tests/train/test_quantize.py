@@ -168,3 +168,11 @@ def test_what_the_edge_tpu_does_not_map_is_refused_and_not_written(tmp_path):
     assert "an LSTM's cell state has 16 bits" in done.stderr
     done = quantize_command(run, "--out", out, "--target", "edgetpu", "--profile", "int8x16")
     assert done.returncode == 2
+
+
+def test_when_the_state_begins_anew_is_stored_with_the_model(run, tmp_path):
+    out = tmp_path / "kws.tflite"
+    done = quantize_command(run, "--out", out, "--reset-state", "overlap")
+    assert done.returncode == 0, done.stderr
+    assert bundle.read(out).spec.drift.policy == "overlap"
+    StepModel.open(out, "emulator")
