@@ -46,7 +46,8 @@ from edgernn.spec import DRIFT_POLICIES
               help="Keras model with an Embedding only: its tokens from row 2, one a line; row 0 "
                    "is padding, 1 an unknown token.")
 def command(run: Path, out: Path, target: str | None, profile: str | None, weights: str | None,
-            reset_state: str, calibration: Path | None, labels: str, vocabulary: Path | None) -> None:
+            reset_state: str, calibration: Path | None, labels: str,
+            vocabulary: Path | None) -> None:
     """Quantize RUN to one int8 step model.
 
     RUN is the folder that `edgernn train` wrote, or a Keras model built by hand and saved
