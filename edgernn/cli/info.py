@@ -53,7 +53,7 @@ def describe(path: Path, states: dict[str, str] | None = None) -> dict[str, Any]
         "ops": dict(Counter(op.name for op in read.ops).most_common()),
         "bytes": {"file": path.stat().st_size, "weights": sum(constants),
                   "state": sum(state["bytes"] for state in held)},
-        "detector": spec["detector"], "metrics": spec["metrics"],
+        "detector": spec["detector"], "drift": spec["drift"], "metrics": spec["metrics"],
         "task": spec["task"], "longest": spec["longest"], "chunk": spec["chunk"],
         "ahead": spec["ahead"], "latency_ms": _latency_ms(whole),
         "context": [_tensor(read.tensor(name)) for name in whole.spec.context.values()],
@@ -131,6 +131,7 @@ def _print_table(tree: dict[str, Any]) -> None:
                   + ", ".join(f"{n} {op}" for op, n in tree["ops"].items()))
     table.add_row("bytes", pairs({k: f"{v:,}" for k, v in tree["bytes"].items()}))
     table.add_row("detector", pairs(tree["detector"]) if tree["detector"] else "none")
+    table.add_row("state reset", tree["drift"]["policy"])
     table.add_row("measured", pairs(tree["metrics"]) or "nothing")
     table.add_row("origin", pairs(tree["provenance"]) or "unknown")
     table.add_row("sha256", tree["model_sha256"])
