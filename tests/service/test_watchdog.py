@@ -50,12 +50,12 @@ def test_it_says_nothing_while_a_frame_is_stuck_and_goes_on_after_it(systemd):
     with Watchdog(environment) as watchdog:
         for number in watchdog.watched(iter(range(200))):
             if number == 100:
-                time.sleep(0.3)
+                time.sleep(1.0)
                 own.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
                     while True:
                         own.recv(100)
-                time.sleep(0.4)  # six of its periods
+                time.sleep(0.5)  # ten of its periods
                 with pytest.raises(BlockingIOError):
                     own.recv(100)
                 own.settimeout(20)
