@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgernn.errors import EdgernnError
-
 POLL_S = 1.0
 """Seconds between looks at the file."""
 
@@ -46,8 +44,8 @@ class Reloader:
 
         Raises
         ------
-        EdgernnError
-            If the file cannot be used; the next one is waited for.
+        Exception
+            What `open_it` raised, if the file cannot be used; the next one is waited for.
         """
         if self._opened.empty():
             return None
@@ -74,7 +72,7 @@ class Reloader:
             self._seen = identity
             try:
                 self._opened.put(self._open(self.path))
-            except (EdgernnError, OSError) as problem:
+            except Exception as problem:  # raised where the stream is, which knows what to do
                 self._opened.put(problem)
 
 

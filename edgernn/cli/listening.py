@@ -223,8 +223,9 @@ class Listening:
                 model = reloader.take()
                 if model is not None:
                     self._replace(name, model)
-            except EdgernnError as problem:
-                print(f"edgernn: {reloader.path} has changed, but {problem}; the model that runs "
+            except (EdgernnError, OSError, click.ClickException) as problem:
+                said = getattr(problem, "message", problem)  # of click's own
+                print(f"edgernn: {reloader.path} has changed, but {said}; the model that runs "
                       "goes on", file=sys.stderr)
         if self.wanted.state_file and time.monotonic() - self._saved_s >= SAVE_S:
             self._save()
