@@ -308,18 +308,19 @@ def decode(kind: Any, tree: Any, where: str) -> Any:
     return tree
 
 
-def _decode_union(kind: Any, tree: Any, where: str) -> Any:
-    options = [option for option in typing.get_args(kind) if option is not type(None)]
-    if tree is None and len(options) < len(typing.get_args(kind)):
+def _decode_union(union: Any, tree: Any, where: str) -> Any:
+    options = [option for option in typing.get_args(union) if option is not type(None)]
+    if tree is None and len(options) < len(typing.get_args(union)):
         return None
     if len(options) == 1:
         return decode(options[0], tree, where)
     if not isinstance(tree, dict):
         raise _mismatch(where, "an object", tree)
     known = {option.kind: option for option in options}
-    if tree.get("kind") not in known:
-        raise _mismatch(f"{where}.kind", f"one of {', '.join(known)}", tree.get("kind"))
-    return decode(known[tree["kind"]], tree, where)
+    kind = tree.get("kind")
+    if not isinstance(kind, str) or kind not in known:
+        raise _mismatch(f"{where}.kind", f"one of {', '.join(known)}", kind)
+    return decode(known[kind], tree, where)
 
 
 def _decode_dataclass(kind: Any, tree: Any, where: str) -> Any:

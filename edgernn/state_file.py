@@ -61,8 +61,10 @@ def restore(path: Path, listeners: Mapping[str, Listener]) -> float | None:
         saved = float(about["saved_unix_s"])
         found = {name: (entry["model_sha256"], states[entry["member"]])
                  for name, entry in about["streams"].items()}
+    # What zipfile, json and numpy raise on damage, as tools/fuzz.py finds it.
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError,
-            NotImplementedError, RuntimeError) as problem:
+            NotImplementedError, RuntimeError, OverflowError, IndexError, MemoryError,
+            SyntaxError) as problem:
         raise StateError(f"{path} holds no states that can be read ({problem!r}). Delete it to "
                          "begin anew") from problem
     _restore_all(path, found, listeners)
@@ -71,6 +73,8 @@ def restore(path: Path, listeners: Mapping[str, Listener]) -> float | None:
 
 def _read(data: bytes) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("a member is compressed, which `save` never does")
         about = json.loads(archive.read(ABOUT))
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}, and {FORMAT} was needed")

@@ -99,3 +99,11 @@ def test_unzip_shows_edgernn_json(tmp_path):
     done = subprocess.run(["unzip", "-p", path, "edgernn.json"], capture_output=True, check=True)
     assert spec.from_json(done.stdout) == bundle.split(WHOLE)[1]
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("kind", ["{}", "[]", "null", "7", '"other"'])
+def test_a_kind_that_is_no_kind_is_refused(kind):
+    text = spec.to_json(bundle.split(WHOLE)[1])
+    assert '"kind": "standardize"' in text
+    with pytest.raises(ModelError, match="kind is"):
+        spec.from_json(text.replace('"kind": "standardize"', f'"kind": {kind}'))

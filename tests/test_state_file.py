@@ -116,3 +116,15 @@ def test_it_is_an_archive_that_any_tool_reads(model, tmp_path):
 def test_a_file_that_cannot_be_written_stays_as_it_was(model, tmp_path):
     with pytest.raises(OutputError):
         state_file.save(tmp_path / "no folder" / "states", listeners(model, "a"))
+
+
+def test_a_compressed_member_is_refused(model, tmp_path):
+    path, first = tmp_path / "states", listeners(model, "a")
+    state_file.save(path, first)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(StateError, match="compressed"):
+        state_file.restore(path, first)
