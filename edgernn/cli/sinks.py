@@ -13,9 +13,8 @@ import click
 from edgernn.cli.sections import section
 from edgernn.errors import OutputError
 from edgernn.mqtt import PASSWORD
-from edgernn.sinks.command import TIMEOUT_S
+from edgernn.sinks import COMMAND_TIMEOUT_S, LOG_MEGABYTES
 from edgernn.sinks.home_assistant import PREFIX, Told
-from edgernn.sinks.log import MEGABYTES
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,13 @@ def sink_options(command: Callable[..., None]) -> Callable[..., None]:
                           "shell sees it."),
         click.option("--exec-shell", "run_shell", is_flag=True,
                      help="Have /bin/sh run the command of --exec."),
-        click.option("--exec-timeout-s", "run_timeout_s", show_default=True, default=TIMEOUT_S,
-                     type=click.FloatRange(0, min_open=True),
+        click.option("--exec-timeout-s", "run_timeout_s", show_default=True,
+                     default=COMMAND_TIMEOUT_S, type=click.FloatRange(0, min_open=True),
                      help="Seconds after which the command of --exec is killed."),
         click.option("--log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
                      help="Append what stdout gets, with the time of day, to this file; full ones "
                           "are kept as FILE.1 to FILE.4."),
-        click.option("--log-mb", type=click.FloatRange(0, min_open=True), default=MEGABYTES,
+        click.option("--log-mb", type=click.FloatRange(0, min_open=True), default=LOG_MEGABYTES,
                      show_default=True, help="Megabytes at which the file of --log is full."),
         click.option("--mqtt", metavar="URL",
                      help="Publish what stdout gets to a broker under mqtt://user@host/topic, or "
@@ -111,9 +110,6 @@ class Sinks:
 
     def __init__(self, wanted: WantedSinks, labels: tuple[str, ...], *, live: bool,
                  recorded: bool, told: Told | None = None) -> None:
-        from edgernn.sinks.command import Command
-        from edgernn.sinks.log import Log
-
         self._labels, self._live, self._recorded = labels, live, recorded
         self._closed = False
         self._queued: list[Any] = []
@@ -121,9 +117,13 @@ class Sinks:
         self.web: Any = None
         """The page of --web, which is not queued: it has a thread of its own."""
         if wanted.run is not None:
+            from edgernn.sinks.command import Command
+
             self._others.append((Command(wanted.run, shell=wanted.run_shell,
                                          timeout_s=wanted.run_timeout_s), "--exec"))
         if wanted.log is not None:
+            from edgernn.sinks.log import Log
+
             self._others.append((Log(wanted.log, labels, wanted.log_mb), "--log"))
         if wanted.mqtt is not None:
             from edgernn import mqtt

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from edgernn.detect import Detection
 from edgernn.errors import OutputError
+from edgernn.sinks import COMMAND_TIMEOUT_S
 from edgernn.sinks.jsonl import detection_tree
 
-TIMEOUT_S = 10.0
-"""Seconds after which a command is taken to hang."""
 STDERR = 2
 """File descriptor of our own stderr, whatever a terminal's display does to sys.stderr."""
 
@@ -46,7 +45,7 @@ class Command:
     """
 
     def __init__(self, command: str, *, shell: bool = False,
-                 timeout_s: float = TIMEOUT_S) -> None:
+                 timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         self.command, self.timeout_s = command, timeout_s
         self._words = ["/bin/sh", "-c", command] if shell else _words(command)
         self._process: subprocess.Popen[bytes] | None = None

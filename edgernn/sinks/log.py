@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from edgernn.detect import Detection
 from edgernn.errors import OutputError
+from edgernn.sinks import LOG_MEGABYTES
 from edgernn.sinks.jsonl import detection_tree, scores_tree
 
 OLD_FILES = 4
 """How many full files are kept, as FILE.1, the newest, to FILE.4."""
-MEGABYTES = 10.0
-"""Size of a full file."""
 
 
 class Log:
@@ -39,7 +38,7 @@ class Log:
     """
 
     def __init__(self, path: str | Path, labels: tuple[str, ...],
-                 megabytes: float = MEGABYTES) -> None:
+                 megabytes: float = LOG_MEGABYTES) -> None:
         self.path, self._labels = Path(path), labels
         try:
             self._file = _Handler(self.path, maxBytes=max(1, round(1e6 * megabytes)),
