@@ -9,8 +9,9 @@ The format is FlatBuffers (little endian; tables with vtables) with TensorFlow L
 schema, version 3: tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
+import contextlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import operands
-from edgernn.errors import ModelError
+from edgernn.errors import EdgernnError, ModelError
 from edgernn.graph import Graph, Op, Tensor
 
 RESOURCE = 13
@@ -87,11 +88,20 @@ def read(data: bytes | memoryview, subgraph: int = 0, *, to_run: bool = True) ->
     if len(view) < 8 or bytes(view[4:8]) != b"TFL3":
         raise ModelError(f"the file begins with {bytes(view[:8])!r}; a TensorFlow Lite model has "
                          "TFL3 at byte 4. Give a .tflite made by edgernn quantize")
-    try:
+    with reading():
         graph = _model(Table(view, u32(view, 0)), subgraph)
         for op in graph.ops if to_run else ():
             operands.check(graph, op)
         return graph
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Whatever reading a model stumbles over within the block is a `ModelError`."""
+    try:
+        yield
+    except EdgernnError:
+        raise
     except (struct.error, IndexError, ValueError, OverflowError, RecursionError) as problem:
         raise ModelError(f"the model is damaged ({problem}). "
                          "Copy it again, or make it again: edgernn quantize") from problem
@@ -109,13 +119,18 @@ def description(data: bytes | memoryview) -> str:
 def signature(data: bytes | memoryview) -> tuple[dict[int, str], dict[int, str]]:
     """Names of inputs and outputs by tensor, as the model's first signature calls them.
 
-    Converters give tensors names of their own; those that somebody chose are here.  Of a file that
-    `read` has taken.
+    Converters give tensors names of their own; those that somebody chose are here.
+
+    Raises
+    ------
+    ModelError
+        If that part of the file is damaged, which `read` does not look at.
     """
     view = memoryview(data)
-    found = Table(view, u32(view, 0)).tables(18)
-    inputs, outputs = ({one.number(6, "I"): one.text(4) for one in found[0].tables(slot)}
-                       if found else {} for slot in (4, 6))
+    with reading():
+        found = Table(view, u32(view, 0)).tables(18)
+        inputs, outputs = ({one.number(6, "I"): one.text(4) for one in found[0].tables(slot)}
+                           if found else {} for slot in (4, 6))
     return inputs, outputs
 
 

@@ -53,7 +53,11 @@ def lift(data: bytes) -> Lifted:
         step, or is written with what came in: such a model cannot be changed so.  Or if there is
         a memory that is no variable of the main graph: an interpreter would keep it unseen.
     """
-    graph = tflite.read(data)
+    with tflite.reading():
+        return _lift(data, tflite.read(data))
+
+
+def _lift(data: bytes, graph: Graph) -> Lifted:
     _check_hidden(data, graph)
     if not any(op.name in MOVERS for op in graph.ops):
         return Lifted(data, (), {})
