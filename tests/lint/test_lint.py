@@ -63,7 +63,8 @@ def test_every_combination_of_types_is_judged_as_the_interpreter_does(backend, t
     cases += [(op, (a, b), y) for op in BINARY
               for a, b, y in itertools.product(DTYPES[:4], repeat=3) if a in (b, y)]
     models = [one_op(*case) for case in cases]
-    real = tried(backend, models, tmp_path)
+    counts = [len(sources) for _, sources, _ in cases]
+    real = tried(backend, list(zip(models, counts, strict=True)), tmp_path)
     said = [lint(tflite.read(model, to_run=False), [backend])[0].state == RUNS
             for model in models]
     answers = list(zip(cases, real, said, strict=True))
