@@ -16,6 +16,8 @@ VERBS = {
     "diagnose": "Look into a trained run: gradients, gates, units, states, in plots.",
     "compare": "Train a grid of cells and widths: which one for my device?",
     "finetune": "Train a run on in integers, so that less is lost.",
+    "evaluate": "Count what a wake word model misses and mistakes, in continuous audio.",
+    "calibrate": "Choose a model's thresholds for a wanted rate of false alarms.",
     "export": "Turn a model into C for microcontrollers.",
     "simulate": "Run an exported project on this machine.",
     "generate": "Let a model go on by itself: music or text.",

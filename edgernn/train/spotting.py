@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgernn.detect import Detection, Detector
 from edgernn.errors import DataError
 from edgernn.spec import DetectorSpec
+from edgernn.train.intervals import poisson_bound
 from edgernn.train.stepper import Stepper, drive
 
 LATE_S = 0.9
@@ -76,20 +77,6 @@ class Spotting:
     def false_alarms_per_hour_below(self) -> float:
         """Upper end of the rates that the finding leaves possible, with 95 % confidence."""
         return poisson_bound(self.false_alarms) * 3600 / self.seconds if self.seconds else math.inf
-
-
-def poisson_bound(count: int, confidence: float = 0.95) -> float:
-    """Largest mean that would still give `count` events or fewer with 1 - `confidence`.
-
-    One-sided and exact (Garwood 1936): 3.0 for no event, 4.74 for one.
-    """
-    low, high = 0.0, 10.0 + 3.0 * count
-    for _ in range(60):  # bisection: each turn halves the interval
-        mean = (low + high) / 2
-        terms = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
-                 for k in range(count + 1)]
-        low, high = (mean, high) if sum(terms) > 1 - confidence else (low, mean)
-    return high
 
 
 def mix(

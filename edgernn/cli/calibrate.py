@@ -1,0 +1,63 @@
+"""`edgernn calibrate`: thresholds for a wanted rate of false alarms."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from edgernn.cli.evaluate import decibels
+from edgernn.interpreter import BACKENDS
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--positives", required=True, type=click.Path(path_type=Path),
+              help="Words, as `edgernn evaluate` takes them.")
+@click.option("--negatives", multiple=True, required=True, type=click.Path(path_type=Path),
+              help="Audio in which nobody says them: files, or folders; may be repeated.")
+@click.option("--noise", multiple=True, type=click.Path(path_type=Path),
+              help="Noise to lay the words into: files, or folders; may be repeated.")
+@click.option("--snr", default="10", show_default=True, metavar="DB,...",
+              help="Decibels of the word over the noise; the last counts.")
+@click.option("--split", type=click.Choice(["all", "train", "validation", "test"]),
+              default="validation", show_default=True,
+              help="Which of the words; not those that the model will be judged by.")
+@click.option("--max-false-alarms-per-hour", "per_hour", type=click.FloatRange(0, min_open=True),
+              default=0.5, show_default=True, help="What is wanted.")
+@click.option("--seed", default=0, show_default=True, help="Draws pauses and places in the noise.")
+@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
+              help="The interpreter to run the model in.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
+              help="Where to write the model (default: in its place).")
+def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tuple[Path, ...],
+            snr: str, split: str, per_hour: float, seed: int, backend: str,
+            out: Path | None) -> None:
+    """Choose each label's threshold and the smoothing, and write them into MODEL.
+
+    Thresholds that keep to the rate on the audio given and miss least, the highest of these,
+    and the smoothing that misses least with them. Says when there is too little audio to
+    promise the rate.
+    """
+    from edgernn import bundle
+    from edgernn.errors import ModelError
+    from edgernn.train.evaluate_run import Materials, calibrated
+
+    whole = bundle.read(model)
+    if whole.parts or whole.foreign:
+        raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
+                         "quantize made of one part was needed")
+    found = calibrated(model, Materials(positives, negatives, noise, decibels(snr), split, seed),
+                       backend, per_hour)
+    bundle.write(out or model, bundle.attach(whole.flatbuffer, dataclasses.replace(
+        whole.spec, detector=found.detector)))
+    hours, bound = found.others.seconds / 3600, found.bound_per_hour()
+    click.echo(json.dumps({
+        "model": str(out or model), **dataclasses.asdict(found.detector),
+        "missed": found.words.missed, "said": found.words.said,
+        "false_alarms": found.others.false_alarms, "hours": round(hours, 3),
+        "false_alarms_per_hour_below": round(bound, 3), "promised": bound <= per_hour}))
+    if bound > per_hour:
+        click.echo(f"edgernn: {found.others.false_alarms} false alarms in {hours:.2f} h leave up "
+                   f"to {bound:.2f} an hour possible (95 %): these data cannot promise "
+                   f"{per_hour:g}. {3 / per_hour:.0f} h without one could", err=True)

@@ -1,0 +1,184 @@
+"""A finished model in continuous audio: what it misses, what it takes for a word, how late it is.
+
+The int8 step, with its own frontend and detector, hears one endless stream: words at known times,
+clean and in noise, then everything else.  Scores are kept, so that any threshold can be tried
+afterwards without hearing it all again.
+"""
+
+import bisect
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.detect import Detection, Detector
+from edgernn.errors import DataError
+from edgernn.frames import Frame
+from edgernn.spec import DetectorSpec
+from edgernn.step import StepModel
+from edgernn.stream import Listener
+from edgernn.train.dataset import AudioSet
+from edgernn.train.intervals import poisson_interval, wilson_interval
+from edgernn.train.spotting import LATE_S, Said, mix
+from edgernn.train.words import find_word
+
+PAUSE_S = (1.0, 3.0)
+"""Seconds between one word and the next, drawn anew each time."""
+BEFORE_S, AFTER_S = 1.0, 1.5
+"""Seconds of noise alone around a word in noise."""
+LONGEST_WORD_S = 5.0
+
+Piece = tuple[NDArray[np.int16], tuple[Said, ...]]
+"""Audio, and what is said in it, in seconds from its beginning."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a model made of a stream."""
+
+    scores: NDArray[np.float32]
+    """Shape (steps, labels)."""
+    times_s: NDArray[np.float64]
+    """End of every step's frame."""
+    said: tuple[Said, ...]
+    """In the order of their beginnings, in seconds of the stream."""
+    begins: frozenset[int]
+    """Steps before which state and detector began anew; none where they were carried."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Detections compared with what was said."""
+
+    said: int
+    missed: int
+    missed_by: Counter[str]
+    """By label."""
+    delays_s: tuple[float, ...]
+    """From the end of a word to its detection; below 0 where it was told before its end."""
+    doubles: int
+    """Second detections of one word: no false alarms, but no good either."""
+    false_alarms: int
+    seconds: float
+
+    def miss_interval(self) -> tuple[float, float]:
+        """Shares of words missed between which the truth lies, 95 % (Wilson)."""
+        return wilson_interval(self.missed, self.said)
+
+    def alarms_interval(self) -> tuple[float, float]:
+        """False alarms per hour between which the truth lies, 95 % (Poisson, exact)."""
+        hours = self.seconds / 3600
+        low, high = poisson_interval(self.false_alarms)
+        return (low / hours, high / hours) if hours else (0.0, float("inf"))
+
+
+def words_in(data: AudioSet, labels: Sequence[str], split: str, noise: NDArray[Any] | None,
+             snr_db: float, rng: np.random.Generator) -> Iterable[Piece]:
+    """Every clip of those labels in a pause of its own, clean or in noise at an SNR over the word.
+
+    Raises
+    ------
+    DataError
+        If no recording of the split has one of these labels.
+    """
+    rate, found = data.sample_rate_hz, 0
+    for recording, clip in zip(data.recordings, data.samples, strict=True):
+        if recording.label not in labels or split not in ("all", recording.split):
+            continue
+        found += 1
+        word = find_word(clip, rate)
+        pause = int(rng.uniform(*PAUSE_S) * rate)
+        if noise is None:
+            samples = np.concatenate([np.zeros(pause, np.int16), clip])
+            begin, end = pause + word[0], pause + word[1]
+        else:
+            samples, (begin, end) = mix(clip, word, noise, snr_db, rng,
+                                        int(BEFORE_S * rate), int(AFTER_S * rate))
+        yield samples, (Said(recording.label, begin / rate, end / rate),)
+    if not found:
+        raise DataError(f"no recording of the split {split!r} is of {', '.join(labels)}, which the "
+                        "model listens for; some were needed. Choose another --split, or name the "
+                        "folders by the model's labels")
+
+
+def hear(model: StepModel, pieces: Iterable[Piece], carry: bool = True) -> Track:
+    """Drive a model over pieces of audio, one after the other as one stream.
+
+    Parameters
+    ----------
+    model : StepModel
+    pieces : iterable of Piece
+    carry : bool
+        Whether the state goes on from piece to piece, or begins anew with each.
+    """
+    scores: list[NDArray[np.float32]] = []
+    times: list[float] = []
+    said: list[Said] = []
+    begins: set[int] = set()
+
+    def keep(row: NDArray[np.float32], time_s: float) -> None:
+        scores.append(row.copy())
+        times.append(time_s)
+
+    listener = Listener(model.fork(), DetectorSpec({}), keep)
+    heard = 0
+    for samples, words in pieces:
+        begin_s = heard / listener.rate_hz
+        if not carry:
+            listener.carrier.reset()
+            begins.add(len(scores))
+        for _ in listener.push(Frame(samples, begin_s)):
+            pass
+        said += [Said(word.label, word.start_s + begin_s, word.end_s + begin_s) for word in words]
+        heard += len(samples)
+    return Track(np.array(scores, np.float32).reshape(len(scores), len(model.labels)),
+                 np.array(times), tuple(said), frozenset(begins), heard / listener.rate_hz)
+
+
+def detect(track: Track, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float
+           ) -> list[Detection]:
+    """What a detector makes of scores that were kept."""
+    detector, found = Detector(spec, labels, step_ms), []
+    for step, (row, time_s) in enumerate(zip(track.scores, track.times_s.tolist(), strict=True)):
+        if step in track.begins:
+            detector.reset()
+        fired = detector.push(row, time_s)
+        if fired is not None:
+            found.append(fired)
+    return found
+
+
+def compare(track: Track, found: Sequence[Detection]) -> Outcome:
+    """Whose each detection is.
+
+    It belongs to a word of its label that began before it and ended at most `LATE_S` before
+    it: to the first such that has none yet; one more for a word that has one is a double.
+    """
+    begins = [word.start_s for word in track.said]
+    first: dict[int, float] = {}
+    doubles = wrong = 0
+    for detection in found:
+        last = bisect.bisect_right(begins, detection.time_s)
+        earliest = bisect.bisect_left(begins, detection.time_s - LONGEST_WORD_S - LATE_S)
+        own = [i for i in range(earliest, last) if track.said[i].label == detection.label
+               and detection.time_s <= track.said[i].end_s + LATE_S]
+        free = [i for i in own if i not in first]
+        if free:
+            first[free[0]] = detection.time_s - track.said[free[0]].end_s
+        elif own:
+            doubles += 1
+        else:
+            wrong += 1
+    missed = Counter(word.label for i, word in enumerate(track.said) if i not in first)
+    return Outcome(len(track.said), missed.total(), missed, tuple(first.values()), doubles, wrong,
+                   track.seconds)
+
+
+def at_threshold(spec: DetectorSpec, threshold: float) -> DetectorSpec:
+    """The same detector with one threshold for all its labels."""
+    return dataclasses.replace(spec, thresholds=dict.fromkeys(spec.thresholds, threshold))
