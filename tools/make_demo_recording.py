@@ -15,7 +15,8 @@ import click
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from voices import Espeak
+
+from edgernn.synth.espeak import the_espeak
 
 RATE = 16000
 SNR_DB = 15
@@ -52,7 +53,7 @@ def main(out: Path) -> None:
 
 def speak() -> tuple[NDArray[np.float64], list[dict[str, object]]]:
     """All sentences with pauses between, each of the same loudness; where the wake words are."""
-    espeak = Espeak()
+    espeak = the_espeak()
     pause = np.zeros(int(PAUSE_S * RATE))
     parts, said = [pause], []
     for voice, words_per_minute, pitch, sentence, wake_word in SENTENCES:

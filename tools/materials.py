@@ -12,8 +12,9 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from voices import Espeak, variants
 
+from edgernn.synth.espeak import ACCENTS, UNNATURAL, Espeak, variants
+from edgernn.synth.phonemes import edits
 from edgernn.train.words import find_word
 
 Samples = NDArray[np.float32]
@@ -138,9 +139,6 @@ CONFUSABLE = (
     "a letter", "a lecturer", "all exits", "alexandria", "i like the", "i'll ask her",
     "let's see", "lexie", "dialects", "reflex", "complexes",
 )
-ACCENTS = ("en-us", "en-us", "en-us-nyc", "gmw/en", "en-gb-x-rp", "en-gb-scotland", "en-029",
-           "en-gb-x-gbclan", "en-gb-x-gbcwmd")
-UNNATURAL = ("whisper", "whisperf", "croak", "Demonic", "fast")
 
 
 class Speaker:
@@ -218,17 +216,6 @@ def neighbours(known: dict[str, list[str]], word: str, count: int) -> list[str]:
     """Words that sound most like a wake word, but differ in two phonemes at least."""
     ranked = sorted((edits(phonemes, PHONEMES[word]), name) for name, phonemes in known.items())
     return [name for distance, name in ranked if distance >= 2][:count]
-
-
-def edits(a: list[str], b: list[str]) -> int:
-    """Fewest insertions, deletions and substitutions between two words (Levenshtein 1966)."""
-    above = list(range(len(b) + 1))
-    for i, x in enumerate(a):
-        row = [i + 1]
-        for j, y in enumerate(b):
-            row.append(min(above[j + 1] + 1, row[j] + 1, above[j] + (x != y)))
-        above = row
-    return above[-1]
 
 
 def gather(data: Path, seed: int, without_speakers: Collection[str] = (),

@@ -11,6 +11,7 @@ import edgernn
 from edgernn.errors import EdgernnError
 
 VERBS = {
+    "synth": "Make data from nothing: a phrase, spoken by many voices.",
     "train": "Learn a recurrent model from recordings or sensor logs.",
     "quantize": "Turn a trained run or a Keras model into one int8 .tflite step.",
     "diagnose": "Look into a trained run: gradients, gates, units, states, in plots.",

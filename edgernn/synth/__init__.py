@@ -1,0 +1,1 @@
+"""Training data from nothing: what espeak-ng says, with a voice for every split."""

@@ -1,0 +1,188 @@
+"""Data from nothing, by the real espeak-ng."""
+
+import csv
+import errno
+import json
+import subprocess
+import sys
+import wave
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from edgernn import files
+from edgernn.errors import DataError, OutputError
+from edgernn.synth.corpus import make
+from edgernn.synth.plan import OTHER, Wish
+
+try:
+    import espeakng_loader  # noqa: F401
+    import soxr  # noqa: F401
+    HERE = True
+except ImportError:
+    HERE = False
+needs_espeak = pytest.mark.skipif(not HERE, reason='pip install "edgernn[synth]"')
+WISH = Wish(("hey robot",), count=10, others=20, seed=3)
+
+
+def rows(folder):
+    with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def audio(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.glob("audio/*/*.wav")}
+
+
+def lengths_of(folder):
+    return {path: len(data) for path, data in audio(folder).items()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synth") / "data"
+    return folder, make(WISH, folder, processes=1)
+
+
+@needs_espeak
+def test_every_row_names_a_recording_of_16_khz_with_sound_in_it(made):
+    folder, told = made
+    assert told["recordings"] == told["made"] == len(rows(folder)) == 30
+    for row in rows(folder):
+        with wave.open(str(folder / row["path"])) as file:
+            assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16000, 1, 2)
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(float)
+        assert 0.1 * 16000 < len(samples) < 6 * 16000, row["text"]
+        assert 3000 < np.abs(samples).max() < 32767
+
+
+@needs_espeak
+def test_a_voice_is_in_one_split_only_and_every_split_has_every_kind(made):
+    where = defaultdict(set)
+    kinds = defaultdict(set)
+    for row in rows(made[0]):
+        where[row["speaker"]].add(row["split"])
+        kinds[row["split"]].add((row["label"], row["text"].startswith("[[")))
+    assert all(len(splits) == 1 for splits in where.values())
+    assert kinds == {split: {("hey robot", False), (OTHER, False), (OTHER, True)}
+                     for split in ("train", "validation", "test")}
+
+
+@needs_espeak
+def test_training_reads_the_folder_as_it_is(made):
+    pytest.importorskip("soundfile")
+    from edgernn.train.readers import load
+
+    found = load(made[0])
+    assert found.labels == (OTHER, "hey robot")
+    assert not found.skipped
+    assert [r.split for r in found.recordings] == [row["split"] for row in rows(made[0])]
+
+
+@needs_espeak
+def test_the_seed_decides_who_says_what_in_any_number_of_processes(made, tmp_path, monkeypatch):
+    from edgernn.synth import corpus
+
+    monkeypatch.setattr(corpus, "JOB", 15)
+    make(WISH, tmp_path / "two", processes=2)
+    assert rows(tmp_path / "two") == rows(made[0])
+    lengths, before = lengths_of(tmp_path / "two"), lengths_of(made[0])
+    assert lengths.keys() == before.keys()
+    # espeak-ng goes on from the words before: some milliseconds more or less.
+    assert all(abs(lengths[path] - before[path]) < 0.05 * before[path] for path in before)
+
+
+@needs_espeak
+def test_what_was_interrupted_is_gone_on_with(made, tmp_path, monkeypatch):
+    from edgernn.synth import corpus
+
+    folder = tmp_path / "data"
+    write, written = corpus.write_wav, []
+
+    def full(path, samples, rate_hz):
+        if len(written) == 12:
+            raise OutputError("no room")
+        written.append(path)
+        write(path, samples, rate_hz)
+
+    monkeypatch.setattr(corpus, "write_wav", full)
+    with pytest.raises(OutputError):
+        make(WISH, folder, processes=1)
+    assert not (folder / "index.csv").exists()
+    monkeypatch.setattr(corpus, "write_wav", write)
+    assert make(WISH, folder, processes=1)["made"] == 18
+    assert rows(folder) == rows(made[0])
+    assert audio(folder).keys() == audio(made[0]).keys()
+
+
+@needs_espeak
+def test_more_of_it_begins_with_the_same(made, tmp_path):
+    folder = tmp_path / "data"
+    make(Wish(("hey robot",), count=10, others=10, seed=3), folder, processes=1)
+    assert make(WISH, folder, processes=1)["made"] == 10
+    assert rows(folder) == rows(made[0])
+    assert audio(folder).keys() == audio(made[0]).keys()
+
+
+@needs_espeak
+def test_a_folder_of_other_things_is_left_alone(made, tmp_path):
+    (tmp_path / "mine.txt").write_text("dear diary")
+    with pytest.raises(OutputError, match="not empty"):
+        make(WISH, tmp_path)
+    with pytest.raises(OutputError, match="another seed"):
+        make(Wish(("hey robot",), count=10, others=20, seed=4), made[0])
+
+
+@needs_espeak
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, monkeypatch):
+    real = files.os.replace
+
+    def replace(source, target):
+        if str(target).endswith(".wav"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(OutputError, match=r"No space left on device.*make room"):
+        make(WISH, tmp_path / "data", processes=1)
+    assert not audio(tmp_path / "data")
+
+
+@needs_espeak
+def test_the_licence_of_the_speaker_is_in_the_folder(made):
+    text = (made[0] / "README.md").read_text(encoding="utf-8")
+    assert "GPL-3.0" in text
+    assert '--keywords "hey robot"' in text
+
+
+@needs_espeak
+@pytest.mark.parametrize(("wish", "why"), [
+    (Wish(("hey robot",), 10, 10, accents=("xx-nowhere",)), "no voice 'xx-nowhere'"),
+    (Wish(("a",), 10, 10), "less than two sounds"),
+    (Wish(("robot",), 10, 10, sentences=("my robot is here",)), "sentences"),
+])
+def test_what_cannot_be_said_is_told_before_anything_is_written(wish, why, tmp_path):
+    with pytest.raises(DataError, match=why):
+        make(wish, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_missing_espeak_says_what_to_install(tmp_path):
+    code = ("import sys; sys.modules['espeakng_loader'] = None\n"
+            "from edgernn.cli.main import main\n"
+            f"main(['synth', '--phrase', 'hey robot', '--out', {str(tmp_path / 'data')!r}])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert 'pip install "edgernn[synth]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@needs_espeak
+def test_the_command_prints_one_line_of_json(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "edgernn", "synth", "--phrase", "Hey  Robot", "--count", "10",
+         "--processes", "1", "--out", str(tmp_path / "data")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["splits"] == {"train": 16, "validation": 2, "test": 2}
+    assert {row["label"] for row in rows(tmp_path / "data")} == {"hey robot", OTHER}
