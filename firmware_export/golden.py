@@ -37,8 +37,8 @@ def golden(graph: Graph, spec: ModelSpec, steps: int = STEPS) -> Golden:
     """Steps of the emulator on random frames, the same for every export of a model.
 
     The frames wander over all codes: the proof is of the arithmetic, not of the accuracy.
-    TensorFlow Lite Micro changed two ops in October 2026 (`Emulator`); they are such that the
-    model's answers are those of both, so that firmware with an older one can be proven too.
+    TensorFlow Lite Micro changed some multipliers in October 2026 (`Emulator`); they are such
+    that the answers are those of both, so that firmware with an older one can be proven too.
 
     Raises
     ------

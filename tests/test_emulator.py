@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edgernn import graph, tflite
 from edgernn.emulator import Emulator
+from edgernn.emulator.fixed import Multiplier
 from edgernn.errors import ModelError
 from edgernn.quant import QType
 from edgernn.train.flatbuffer import GraphWriter
@@ -161,6 +162,29 @@ def test_a_matmul_equals_tflm(seed, dtype, per_channel, relu, inputs, outputs):
                  [("w", weights, scales), ("bias", bias, bias_scales)],
                  activation="RELU" if relu else "NONE")
     assert differing(data, codes) == 0
+
+
+def scales_at_a_tie(rng):
+    """Scales x, w and y of int16: x * w / y has other 15 bits if x * w is rounded to float32."""
+    while True:
+        x, w, y = (float(np.float32(s)) for s in rng.uniform(1e-5, 1e-3, 3))
+        y = float(np.float32(x * w * 1e7 * y))
+        exact, rounded = (Multiplier.of(product / y).m
+                          for product in (x * w, float(np.float32(x) * np.float32(w))))
+        if (exact + 2**15) >> 16 != (rounded + 2**15) >> 16:
+            return x, w, y
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_matmul_whose_scales_float32_would_round_equals_tflm(seed):
+    rng = np.random.default_rng(seed)
+    x, w, y = scales_at_a_tie(rng)
+    bias = np.rint(rng.uniform(-32000, 32000, 64) * y / (x * w)).astype(np.int64)
+    data = model("FULLY_CONNECTED", [q16(x)], q16(y), [16], 64,
+                 [("w", rng.integers(-127, 128, (64, 16)).astype(np.int8), (w,)),
+                  ("bias", bias, (float(np.float32(x * w)),))])
+    assert differing(data, rng.integers(-32768, 32768, (1, 16)).astype(np.int16)) == 0
 
 
 def test_a_sum_beyond_32_bits_wraps_as_in_tflm():

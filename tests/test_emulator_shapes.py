@@ -10,7 +10,7 @@ from edgernn.emulator import Emulator
 from edgernn.errors import ModelError
 from edgernn.quant import QType
 from edgernn.train.flatbuffer import GraphWriter
-from tests.test_emulator import differing
+from tests.test_emulator import differing, scales_at_a_tie
 
 dtypes = st.sampled_from(["int8", "int16"])
 sizes = st.integers(1, 12)
@@ -59,6 +59,16 @@ def product(rng, dtype, heads, m, k, n, adj_y):
        st.booleans())
 def test_two_computed_matrices_multiply_as_in_tflm(seed, dtype, heads, m, k, n, adj_y):
     assert differing(*product(np.random.default_rng(seed), dtype, heads, m, k, n, adj_y)) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_computed_matrices_whose_scales_float32_would_round_multiply_as_in_tflm(seed):
+    rng = np.random.default_rng(seed)
+    a, b, y = (QType("int16", scale) for scale in scales_at_a_tie(rng))
+    shapes = (1, 1, 16), (1, 16, 64)
+    data = model("BATCH_MATMUL", [(shapes[0], a), (shapes[1], b)], ((1, 1, 64), y), adj_y=False)
+    assert differing(data, codes(rng, a, shapes[0]), codes(rng, b, shapes[1])) == 0
 
 
 @pytest.mark.parametrize("adj_y", [False, True])

@@ -37,8 +37,8 @@ class Emulator:
     graph : Graph
         Its tensors have a batch of 1; `run` takes any batch in its place.
     old_scales : bool
-        Be TensorFlow Lite Micro as it was until October 2026: its SUB and RSQRT computed with
-        scales in float32, and are one more or less here and there.
+        Be TensorFlow Lite Micro as it was until October 2026: its matmuls, SUB and RSQRT computed
+        with scales in float32, and are one more or less here and there.
 
     Raises
     ------
@@ -109,11 +109,12 @@ def _call(graph: Graph, op: Op, real: Real) -> tuple[Callable[..., Codes], tuple
     if op.name == "FULLY_CONNECTED":
         bias = graph.tensors[op.inputs[2]] if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
         return (arithmetic.fully_connected(x, graph.tensors[op.inputs[1]], bias, y,
-                                           op.options["activation"]),
+                                           op.options["activation"], real),
                 op.inputs[:1], op.outputs[0])
     if op.name == "BATCH_MATMUL":
         b = _qtype(graph, op.inputs[1], op)
-        return (arithmetic.batch_matmul(x, b, y, op.options["adj_y"]), op.inputs, op.outputs[0])
+        return (arithmetic.batch_matmul(x, b, y, op.options["adj_y"], real), op.inputs,
+                op.outputs[0])
     if op.name in ("ADD", "SUB", "MUL"):
         other = _qtype(graph, op.inputs[1], op)
         if op.name == "ADD":

@@ -15,8 +15,8 @@ Codes = NDArray[Any]
 
 
 def fully_connected(x: QType, weights: Tensor, bias: Tensor | None, y: QType,
-                    activation: str) -> Callable[[Codes], Codes]:
-    """``x @ weights.T + bias``; weights has shape (outputs, inputs)."""
+                    activation: str, real: Real = float) -> Callable[[Codes], Codes]:
+    """``x @ weights.T + bias``; weights has shape (outputs, inputs).  `real` as in `add`."""
     if weights.data is None or (bias is not None and bias.data is None):
         raise ModelError(f"the matmul with {weights.name!r} has weights that are computed; "
                          "constants were needed. Make the model again: edgernn quantize")
@@ -27,7 +27,7 @@ def fully_connected(x: QType, weights: Tensor, bias: Tensor | None, y: QType,
     if bias is not None and bias.data is not None:
         offset = bias.data.astype(np.int64)
     offset = offset - x.zero_point * weights.data.astype(np.int64).sum(axis=1)
-    multiplier = matmul_multiplier(x, weights, y)
+    multiplier = matmul_multiplier(x, weights, y, real)
     rescale = multiplier.times_wide if x.dtype == "int16" else multiplier.times
     low = max(y.low, y.zero_point) if activation == "RELU" else y.low
 
@@ -56,19 +56,20 @@ def depthwise(x: QType, weights: Tensor, bias: Tensor, y: QType,
     return run
 
 
-def matmul_multiplier(x: QType, weights: Tensor, y: QType) -> Multiplier:
-    """From sums of a FULLY_CONNECTED to codes of `y`: one for all outputs, or one for each."""
-    scales = np.array(weights.scales, np.float64)
-    if len(scales) > 1:
-        return Multiplier.each(x.scale * scales / y.scale)
-    # The kernel multiplies the two float32 scales of the per-tensor case in float32.
-    return Multiplier.of(float(np.float32(x.scale) * np.float32(scales[0])) / y.scale)
+def matmul_multiplier(x: QType, weights: Tensor, y: QType, real: Real = float) -> Multiplier:
+    """From sums of a FULLY_CONNECTED to codes of `y`: one for all outputs, or one for each.
+
+    `real` as in `add`; a scale for each output was never multiplied in float32.
+    """
+    if len(weights.scales) > 1:
+        return Multiplier.each(x.scale * np.array(weights.scales, np.float64) / y.scale)
+    return Multiplier.of(float(real(x.scale) * real(weights.scales[0])) / y.scale)
 
 
-def batch_matmul(a: QType, b: QType, y: QType, transpose: bool) -> Callable[[Codes, Codes], Codes]:
-    """BATCH_MATMUL: ``p @ q`` per stream, q transposed first if `transpose`."""
-    # The kernel multiplies the two float32 scales in float32.
-    multiplier = Multiplier.of(float(np.float32(a.scale) * np.float32(b.scale)) / y.scale)
+def batch_matmul(a: QType, b: QType, y: QType, transpose: bool,
+                 real: Real = float) -> Callable[[Codes, Codes], Codes]:
+    """BATCH_MATMUL: ``p @ q`` per stream, q transposed first if told; `real` as in `add`."""
+    multiplier = Multiplier.of(float(real(a.scale) * real(b.scale)) / y.scale)
     rescale = multiplier.times_wide if a.dtype == "int16" else multiplier.times
 
     def run(p: Codes, q: Codes) -> Codes:

@@ -199,8 +199,7 @@ def _batch_matmul(graph: Graph, op: Op) -> list[Draft]:
     a, b, y = _q(graph, op.inputs[0]), _q(graph, op.inputs[1]), _q(graph, op.outputs[0])
     shape, other = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]].shape
     transposed = bool(op.options["adj_y"])
-    # The kernel multiplies the two float32 scales in float32.
-    multiplier = Multiplier.of(float(np.float32(a.scale) * np.float32(b.scale)) / y.scale)
+    multiplier = Multiplier.of(a.scale * b.scale / y.scale)
     wide = a.dtype == "int16"
     params = {**_one(multiplier, wide), "heads": prod(shape[:-2]), "rows": shape[-2],
               "inner": shape[-1], "columns": other[-2] if transposed else other[-1],

@@ -79,7 +79,7 @@ def _context_type(name: str, context: Context, profile: Profile, ranges: Ranges)
     """As the part that makes it has it; a mask takes any score to the bottom of the sum's type."""
     if context.kind == "mask":
         low, high = ranges[f"{name}ed"]
-        return QType(profile.gates, (high - low) / QType(profile.gates, 1.0).high)
+        return symmetric(0.0, high - low, profile.gates)
     if context.kind == "export":
         return symmetric(*ranges[name], profile.matmul)
     return TANH[profile.matmul]

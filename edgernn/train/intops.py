@@ -11,7 +11,7 @@ from edgernn.quant import QType, quantize
 from edgernn.train.blocks.ops import Array, Precision
 from edgernn.train.calibrate import Ranges
 from edgernn.train.flatbuffer import GraphWriter
-from edgernn.train.profile import SIGMOID, SOFTMAX, TANH, Profile, asymmetric, symmetric
+from edgernn.train.profile import SIGMOID, SOFTMAX, TANH, Profile, asymmetric, short, symmetric
 
 Options = Mapping[str, Any]
 Calls = list[tuple[str, list[int], list[int], Options]]
@@ -248,7 +248,7 @@ class IntOps:
         needed = np.maximum(largest / 127, np.abs(bias) / (x_scale * BIAS_ROOM))
         if not self._per_channel:
             needed[:] = needed.max()
-        return np.float64(np.float32(np.where(needed > 0, needed, 1 / 127)))
+        return np.asarray(short(np.where(needed > 0, needed, 1 / 128)))
 
     def _stored(self, scales: NDArray[np.float64]) -> tuple[float, ...]:
         return tuple(float(s) for s in (scales if self._per_channel else scales[:1]))

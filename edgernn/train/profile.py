@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from edgernn.errors import ConfigError
 from edgernn.quant import QType
@@ -55,17 +58,28 @@ def get_profile(name: str) -> Profile:
                           f"{', '.join(PROFILES)}") from None
 
 
+def short(scale: Any) -> Any:
+    """Scales rounded up to 12 bits, so that the product of two has the 24 of a float32.
+
+    A matmul's sums have the scale of its input times that of its weights.  TensorFlow Lite
+    Micro multiplied the two in float32 until October 2026 and in float64 since, LiteRT's
+    optimized kernels still do it in float32: of such scales all get the same multiplier.
+    """
+    fraction, exponent = np.frexp(scale)
+    return np.ldexp(np.ceil(fraction * 2**12), exponent - 12)
+
+
 def symmetric(low: float, high: float, dtype: str) -> QType:
     """Type with zero point 0 that holds [low, high]."""
     largest = max(-low, high) or 1.0
-    return QType(dtype, largest / QType(dtype, 1.0).high)
+    return QType(dtype, float(short(largest / QType(dtype, 1.0).high)))
 
 
 def asymmetric(low: float, high: float) -> QType:
     """int8 type that spends all 256 codes on [low, high], which holds 0."""
     if low == high:
         return symmetric(low, high, "int8")
-    scale = (high - low) / 255
+    scale = float(short((high - low) / 255))
     return QType("int8", scale, round(-128 - low / scale))
 
 

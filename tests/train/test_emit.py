@@ -122,6 +122,17 @@ def same_as_tflm(layer, features, data):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_float32_rounds_the_scale_of_a_sum_so_kernels_old_and_new_multiply_alike(name, profile):
+    step = tflite.read(build(name, profile, per_channel=False)[1])
+    sums = [op for op in step.ops if op.name in ("FULLY_CONNECTED", "BATCH_MATMUL")]
+    assert sums
+    for op in sums:
+        x, w = (step.tensors[i].scales[0] for i in op.inputs[:2])
+        assert float(np.float32(x) * np.float32(w)) == x * w
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_integer_step_follows_the_float_step(name, profile, per_channel):
