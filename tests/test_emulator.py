@@ -16,7 +16,9 @@ tflm = pytest.importorskip("tflite_micro.python.tflite_micro.runtime",
                            reason="tflite-micro has wheels for x86-64 alone")
 
 INT8, INT16 = np.arange(-128, 128), np.arange(-32768, 32768)
-SCALES_16 = (2.0**-12, 2.0**-11, 2.0**-13, 8 / 32767, 4 / 32767, 1e-3, 3e-5, 0.05)
+SCALES_16 = (2.0**-12, 2.0**-11, 2.0**-13, 8 / 32767, 4 / 32767, 1e-3, 3e-5, 0.05,
+             2.0**-12 * (1 + 2**-11), 2.0**-12 * (1 - 2**-11), 2.0**-12 * (1 + 2**-10),
+             2.0**-11 * (1 + 2**-11))
 SCALES_8 = (1 / 16, 1 / 32, 0.047, 0.11, 0.004)
 
 scale = st.floats(1e-4, 0.5).map(lambda s: float(np.float32(s)))

@@ -79,11 +79,12 @@ def _table8(x: QType, function: Callable[[Int], Int], bits: int, zero_point: int
 def table_multiplier(x: QType, powers: tuple[float, ...]) -> tuple[int, int]:
     """From int16 codes to units of 1 / (3 * 4096), the grid of the interpolation: ``* m >> s``.
 
-    For scales among `powers` the kernels multiply exactly; for others by a 15-bit
-    multiplier, cut, not rounded.
+    For scales among `powers` the kernels multiply exactly, and take what is within
+    0.07 % of one for it (CheckedLog2); for others by a 15-bit multiplier, cut, not rounded.
     """
-    if x.scale in powers:
-        return 3 * round(x.scale * 4096), 0
+    near = round(math.log2(x.scale))
+    if abs(math.log2(x.scale) - near) < 1e-3 and 2.0**near in powers:
+        return 3 * round(2.0**near * 4096), 0
     multiplier, shift = x.scale * 4096.0 * 3.0, 0
     while multiplier <= 32767.0 / 2.0 and shift <= 30:
         multiplier, shift = multiplier * 2.0, shift + 1

@@ -59,14 +59,14 @@ def get_profile(name: str) -> Profile:
 
 
 def short(scale: Any) -> Any:
-    """Scales rounded up to 12 bits, so that the product of two has the 24 of a float32.
+    """Scales rounded to 12 bits, so that the product of two has the 24 of a float32.
 
     A matmul's sums have the scale of its input times that of its weights.  TensorFlow Lite
     Micro multiplied the two in float32 until October 2026 and in float64 since, LiteRT's
     optimized kernels still do it in float32: of such scales all get the same multiplier.
     """
     fraction, exponent = np.frexp(scale)
-    return np.ldexp(np.ceil(fraction * 2**12), exponent - 12)
+    return np.ldexp(np.rint(fraction * 2**12), exponent - 12)
 
 
 def symmetric(low: float, high: float, dtype: str) -> QType:
