@@ -30,6 +30,7 @@ from edgernn.drift import carrier
 from edgernn.frontend.logmel import LogMel
 from edgernn.spec import DetectorSpec, DriftSpec
 from edgernn.step import StepModel
+from edgernn.train.intervals import wilson_interval
 
 PROJECT = Path(__file__).resolve().parent.parent
 SLOT_S = 5.0
@@ -85,10 +86,8 @@ def _int16(sound: NDArray) -> NDArray[np.int16]:
 
 def interval(missed: int, count: int) -> str:
     """A share with Wilson's 95 % interval."""
-    z, p = 1.96, missed / count
-    middle = (p + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * float(np.sqrt(p * (1 - p) / count + z * z / (4 * count**2)))
-    return f"{p:.1%} ({max(0.0, middle - half):.1%} to {middle + half:.1%})"
+    low, high = wilson_interval(missed, count)
+    return f"{missed / count:.1%} ({low:.1%} to {high:.1%})"
 
 
 def main() -> None:

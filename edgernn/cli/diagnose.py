@@ -26,10 +26,11 @@ def command(run: Path, out: Path | None, sequences: int) -> None:
     from rich.progress import Progress
 
     from edgernn import files
-    from edgernn.train.diagnose import diagnose, figures, summary
+    from edgernn.train import svg
+    from edgernn.train.diagnose import diagnose, summary
     from edgernn.train.diagnose.page import page
 
-    figures.load_matplotlib()  # missing, it is better missed before the work
+    svg.load_matplotlib()  # missing, it is better missed before the work
     out = out or run / "diagnose.html"
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as bars:

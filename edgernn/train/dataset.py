@@ -94,18 +94,18 @@ class TextSet:
 DataSet = AudioSet | SensorSet | TextSet
 
 
-def check_labels(labels: Iterable[str], where: Path) -> tuple[str, ...]:
+def check_labels(labels: Iterable[str], where: Path, least: int = 2) -> tuple[str, ...]:
     """Sorted labels, if they can be told apart and be used as file names.
 
     Raises
     ------
     DataError
-        If there are fewer than two, or one is no file-safe name.
+        If there are fewer than `least`, or one is no file-safe name.
     """
     found = tuple(sorted(set(labels)))
     for label in found:
         check_label(label, where)
-    if len(found) < 2:
+    if len(found) < least:
         raise DataError(f"{where} has {len(found)} label{'s' * (len(found) != 1)}"
                         f"{' (' + found[0] + ')' if found else ''}; two or more were needed to "
                         "tell apart. Give a folder of label/*.wav, or an index.csv with a column "

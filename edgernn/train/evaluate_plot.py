@@ -1,13 +1,22 @@
-"""Misses against false alarms, as a picture."""
+"""Pictures of an evaluation."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgernn import files
+from edgernn.train.svg import COLOURS, SOFT, draw
+
+Tree = dict[str, Any]
+MOST_LABELS = 30
+"""More in one confusion matrix cannot be read."""
 
 
-def draw(tree: dict[str, Any], curve: list[dict[str, Any]], path: Path) -> None:
-    """A DET curve over thresholds, with the interval of every rate of false alarms.
+def write(tree: Tree, path: Path) -> None:
+    """Draw misses against false alarms into a .png, .svg or .pdf.
 
     Raises
     ------
@@ -18,17 +27,85 @@ def draw(tree: dict[str, Any], curve: list[dict[str, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
+    _det(axes, tree)
+    axes.set_title(f"{Path(tree['model']).name}, by threshold")
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def curves(tree: Tree) -> Iterator[str]:
+    """Of a model that detects words, as SVG: DET, ROC, delays and drift, as far as there are."""
+    plots: list[tuple[str, bool, Callable[[Any], None]]] = [
+        ("Misses against false alarms (DET)", bool(tree["thresholds"]), partial(_det, tree=tree)),
+        ("Words found against false alarms (ROC)",
+         any(each["false_alarms"] for each in tree["thresholds"]), partial(_roc, tree=tree)),
+        ("How late words are told", any(each["delays_s"] for each in tree["words"]),
+         partial(_delays, tree=tree)),
+        ("Carried state against reset", "drift" in tree, partial(_drift, tree=tree))]
+    for name, there, plot in plots:
+        if there:
+            yield draw(name, plot)
+
+
+def confusion(answers: Tree, labels: list[str]) -> str:
+    """What is said for what is right, as SVG; empty if there are too many labels."""
+    if not 1 < len(labels) <= MOST_LABELS:
+        return ""
+    return draw("Confusion matrix", partial(_confusion, answers=answers, labels=labels),
+                height=1.5 + 0.28 * len(labels))
+
+
+def _det(axes: Any, tree: Tree) -> None:
+    curve = tree["thresholds"]
     rates = [each["per_hour"] for each in curve]
     misses = [100 * each["miss_rate"] for each in curve]
     spread = [[rate - each["interval"][0] for rate, each in zip(rates, curve, strict=True)],
               [each["interval"][1] - rate for rate, each in zip(rates, curve, strict=True)]]
-    axes.errorbar(rates, misses, xerr=spread, marker="o", capsize=2, linewidth=1)
-    for each, rate, miss in zip(curve, rates, misses, strict=True):
+    axes.errorbar(rates, misses, xerr=spread, marker="o", markersize=3, capsize=2, linewidth=1,
+                  color=COLOURS[0])
+    for each, rate, miss in list(zip(curve, rates, misses, strict=True))[::3]:
         axes.annotate(f"{each['threshold']:g}", (rate, miss), xytext=(4, 4),
                       textcoords="offset points", fontsize=7)
     axes.set(xlabel="false alarms an hour, and their 95 % interval", xlim=(0, None), ylim=(0, None),
-             ylabel=f"words missed, %, {tree['read_at']}, state carried",
-             title=f"{Path(tree['model']).name}, by threshold")
-    axes.grid(alpha=0.3)
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+             ylabel=f"words missed, %, {tree['read_at']}, carried")
+
+
+def _roc(axes: Any, tree: Tree) -> None:
+    curve = sorted(tree["thresholds"], key=lambda each: (each["per_hour"], -each["miss_rate"]))
+    axes.step([each["per_hour"] for each in curve],
+              np.maximum.accumulate([100 * (1 - each["miss_rate"]) for each in curve]),
+              where="post", color=COLOURS[0], marker="o", markersize=3)
+    axes.set(xlabel="false alarms an hour", xlim=(0, None), ylim=(None, 100.5),
+             ylabel=f"words found, %, {tree['read_at']}, carried")
+
+
+def _delays(axes: Any, tree: Tree) -> None:
+    own = [each for each in tree["words"] if each["state"] == "carried"]
+    for colour, each in zip(COLOURS, own, strict=False):
+        late = np.sort(each["delays_s"]) * 1000
+        axes.plot(late, 100 * np.arange(1, len(late) + 1) / max(each["said"], 1), color=colour,
+                  label=each["condition"])
+    axes.axvline(0, color=SOFT, linewidth=0.8)
+    axes.set(xlabel="ms after the word's end", ylabel="words told by then, %", ylim=(0, 101))
+    axes.legend()
+
+
+def _drift(axes: Any, tree: Tree) -> None:
+    parts = tree["drift"]["parts"]
+    axes.plot([each["hours"] for each in parts], [100 * each["agree"] for each in parts],
+              marker="o", color=COLOURS[0])
+    axes.set(xlabel="hours without a reset", xlim=(0, None), ylim=(None, 100.5),
+             ylabel="frames with the reset state's label, %")
+
+
+def _confusion(axes: Any, answers: Tree, labels: list[str]) -> None:
+    counts = np.array(answers["confusion"], float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for i, j in zip(*np.nonzero(counts), strict=True):
+        axes.annotate(f"{counts[i, j]:.0f}", (j, i), ha="center", va="center", fontsize=7,
+                      color="white" if shares[i, j] > 0.6 else "black")
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel="said by the model", ylabel="right")
+    axes.grid(False)

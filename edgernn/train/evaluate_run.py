@@ -1,7 +1,7 @@
 """All of `edgernn evaluate`: from folders and a model to figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from edgernn import bundle
 from edgernn.errors import DataError, ModelError
 from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
+from edgernn.train.answers import STATES, answers, check, heard_by
 from edgernn.train.calibration import Calibrated, calibrate
-from edgernn.train.dataset import AudioSet
+from edgernn.train.dataset import AudioSet, DataSet, Samples
+from edgernn.train.endurance import agreement, recovery, streamed
 from edgernn.train.evaluation import (
     Outcome,
     Track,
@@ -23,8 +25,12 @@ from edgernn.train.evaluation import (
     hear,
     words_in,
 )
-from edgernn.train.readers import load
+from edgernn.train.paired import binomial_p, mcnemar
+from edgernn.train.readers import read
 from edgernn.train.readers.audio import read_sounds
+from edgernn.train.spotting import LATE_S
+
+Sounds = tuple[Samples, ...]
 
 
 @dataclass(frozen=True)
@@ -39,84 +45,167 @@ class Materials:
     seed: int = 0
 
 
-def evaluate(path: Path, materials: Materials, backend: str, grid: Sequence[float]
-             ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Beside:
+    """What else is asked of an evaluation."""
+
+    run: Path | None = None
+    """Folder that the model was quantized from: what float says."""
+    against: Path | None = None
+    """Another model on the same audio."""
+    hours: float = 0.0
+    """Of words and negatives in a row, to see whether a carried state drifts."""
+
+
+def evaluate(path: Path, materials: Materials, backend: str, grid: Sequence[float],
+             beside: Beside = Beside()) -> dict[str, Any]:
     """Hear everything once, carried and reset; try every threshold on what was kept.
 
     Returns
     -------
-    (dict, list of dict)
-        ``words`` by condition and state, ``negatives``, and ``read_at``, the condition whose
-        misses the thresholds of the list were tried on: the last in noise, or clean.
+    dict
+        ``answers`` to whole sequences (`edgernn.train.answers`).  Of a model that detects words
+        also ``words`` by condition and state, ``negatives``, ``thresholds`` that were tried, and
+        ``read_at``, the condition whose misses these were tried on: the last in noise, or clean.
+        ``against`` and ``drift`` where they were asked for.
 
     Raises
     ------
     ModelError
-        If the model hears no audio, or detects nothing.
+        If the model's task is none that is evaluated here.
     DataError
-        If there are no words of the model's labels.
+        If there is no data of the model's kind and labels.
     """
-    model, spec, rate, step_ms = _opened(path, backend)
-    tracks = _tracks(model, _words_of(materials, rate), materials, tuple(spec.thresholds), rate,
-                     ("reset", "carried"))
+    opened = bundle.read(path)
+    check(opened.spec)
+    frontend = opened.spec.frontend
+    rate = getattr(frontend, "sample_rate_hz", 16000)
+    data = read(materials.positives, sample_rate_hz=rate, seed=materials.seed)
+    model = StepModel.load(opened, backend)
+    tree: dict[str, Any] = {"model": str(path), "sha256": opened.spec.model_sha256,
+                            "backend": model.runtime.name, "split": materials.split}
+    tree["answers"] = answers(opened, heard_by(opened.spec, data, materials.split), beside.run)
+    detects = isinstance(frontend, LogMelSpec) and opened.spec.detector is not None and \
+        bool(opened.spec.detector.thresholds)
+    if not detects and (materials.negatives or materials.noise or beside.against or beside.hours):
+        raise ModelError("the model detects no words in audio; one that does was needed for "
+                         "--negatives, --noise, --against and --drift-hours. Leave them out")
+    return tree | _detected(model, data, materials, grid, beside, backend) if detects else tree
 
-    def outcome(track: Track, detector: DetectorSpec) -> Outcome:
-        return compare(track, detect(track, detector, model.labels, step_ms))
 
-    words = [{"condition": condition, "state": state, **_words(outcome(track, spec))}
-             for (condition, state), track in tracks.items()]
+def _detected(model: StepModel, data: DataSet, materials: Materials, grid: Sequence[float],
+              beside: Beside, backend: str) -> dict[str, Any]:
+    """All that is found in continuous audio."""
+    ear = _Ear.of(model)
+    words, noises = _recordings(data, materials), read_sounds(materials.noise, ear.rate_hz)
+    sounds = read_sounds(materials.negatives, ear.rate_hz)
+    tracks = _tracks(ear, words, noises, materials, STATES)
     read_at = [condition for condition, state in tracks if state == "carried"][-1]
-    sounds = read_sounds(materials.negatives, rate)
-    tree: dict[str, Any] = {"model": str(path), "backend": model.runtime.name,
-                            "split": materials.split, "words": words, "read_at": read_at,
-                            "negatives": None}
+    tree: dict[str, Any] = {
+        "words": [{"condition": condition, "state": state, **_words(ear.outcome(track))}
+                  for (condition, state), track in tracks.items()],
+        "read_at": read_at, "negatives": None, "thresholds": [], "tolerance_s": LATE_S}
+    other = None
+    if sounds:
+        other = hear(model, ((sound, ()) for sound in sounds))
+        tree["negatives"] = _alarms(ear.outcome(other))
+        tree["thresholds"] = [
+            {"threshold": threshold, "miss_rate": round(found.missed / found.said, 5),
+             "missed": found.missed, **_alarms(ear.outcome(other, threshold))}
+            for threshold in grid
+            for found in [ear.outcome(tracks[read_at, "carried"], threshold)]]
+    if beside.against:
+        tree["against"] = _against(ear, beside.against, backend, words, noises, sounds, materials)
+    if beside.hours:
+        tree["drift"] = _drift(ear, words, noises, sounds, materials, beside.hours)
+    return tree
+
+
+@dataclass(frozen=True)
+class _Ear:
+    """A model that detects words, and how."""
+
+    model: StepModel
+    spec: DetectorSpec
+    rate_hz: int
+    step_ms: float
+
+    @classmethod
+    def of(cls, model: StepModel) -> "_Ear":
+        detector, frontend = model.spec.detector, model.spec.frontend
+        if not isinstance(frontend, LogMelSpec) or not detector or not detector.thresholds:
+            raise ModelError("the model detects no words in audio; one that does was needed. "
+                             "Train it with --task spot")
+        return cls(model, detector, frontend.sample_rate_hz, float(frontend.hop_ms))
+
+    def outcome(self, track: Track, threshold: float | None = None) -> Outcome:
+        """What its detector makes of a track; with one threshold for all labels, if given."""
+        spec = self.spec if threshold is None else at_threshold(self.spec, threshold)
+        return compare(track, detect(track, spec, self.model.labels, self.step_ms))
+
+
+def _against(ear: _Ear, path: Path, backend: str, words: AudioSet, noises: Sounds, sounds: Sounds,
+             materials: Materials) -> dict[str, Any]:
+    """Another model on the same audio, by the words that both listen for."""
+    other = _Ear.of(StepModel.load(bundle.read(path), backend))
+    labels = [label for label in ear.spec.thresholds if label in other.spec.thresholds]
+    if not labels or other.rate_hz != ear.rate_hz:
+        raise ModelError(f"{path} listens for {', '.join(other.spec.thresholds)} at "
+                         f"{other.rate_hz} Hz; some of {', '.join(ear.spec.thresholds)} at "
+                         f"{ear.rate_hz} Hz was needed")
+    both = [replace(each, spec=replace(each.spec, thresholds={
+        label: each.spec.thresholds[label] for label in labels})) for each in (ear, other)]
+    tracks = [_tracks(each, words, noises, materials, ("carried",)) for each in both]
+    found: dict[str, Any] = {"model": str(path), "labels": labels, "words": [], "negatives": None}
+    for key in tracks[0]:
+        a, b = (each.outcome(track[key]) for each, track in zip(both, tracks, strict=True))
+        mine, its, p = mcnemar(a.found, b.found)
+        found["words"].append({"condition": key[0], "said": a.said, "missed": a.missed,
+                               "missed_by_other": b.missed, "found_alone": mine,
+                               "found_by_other_alone": its, "p": round(p, 5)})
+    if sounds:
+        a, b = (each.outcome(hear(each.model, ((sound, ()) for sound in sounds))) for each in both)
+        found["negatives"] = {
+            "hours": round(a.seconds / 3600, 4), "false_alarms": a.false_alarms,
+            "false_alarms_of_other": b.false_alarms,
+            "p": round(binomial_p(a.false_alarms, a.false_alarms + b.false_alarms), 5)}
+    return found
+
+
+def _drift(ear: _Ear, words: AudioSet, noises: Sounds, sounds: Sounds, materials: Materials,
+           hours: float) -> dict[str, Any]:
     if not sounds:
-        return tree, []
-    other = hear(model, ((sound, ()) for sound in sounds))
-    tree["negatives"] = _alarms(outcome(other, spec))
-    curve = [{"threshold": threshold,
-              "miss_rate": round(found.missed / found.said, 5), "missed": found.missed,
-              **_alarms(outcome(other, at_threshold(spec, threshold)))}
-             for threshold in grid
-             for found in [outcome(tracks[read_at, "carried"], at_threshold(spec, threshold))]]
-    return tree, curve
+        raise DataError("drift is heard in words and what is said besides; --negatives were needed")
+    rng = np.random.default_rng(materials.seed)
+    together = np.concatenate(noises) if noises else None
+    pieces = [*words_in(words, tuple(ear.spec.thresholds), materials.split, together,
+                        materials.snrs_db[-1], rng), *((sound, ()) for sound in sounds)]
+    carried, reset = streamed(ear.model, pieces, hours, rng)
+    return {"hours": hours, "parts": agreement(carried, reset),
+            "recovery": recovery(ear.model, sounds, rng)}
 
 
 def calibrated(path: Path, materials: Materials, backend: str, per_hour: float) -> Calibrated:
     """The detector for a wanted rate of false alarms; errors as of `evaluate`."""
-    model, spec, rate, step_ms = _opened(path, backend)
-    tracks = _tracks(model, _words_of(materials, rate), materials, tuple(spec.thresholds), rate,
-                     ("carried",))
-    sounds = read_sounds(materials.negatives, rate)
-    others = hear(model, ((sound, ()) for sound in sounds))
-    return calibrate(list(tracks.values())[-1], others, spec, model.labels, step_ms, per_hour)
+    ear = _Ear.of(StepModel.load(bundle.read(path), backend))
+    data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed)
+    tracks = _tracks(ear, _recordings(data, materials), read_sounds(materials.noise, ear.rate_hz),
+                     materials, ("carried",))
+    sounds = read_sounds(materials.negatives, ear.rate_hz)
+    others = hear(ear.model, ((sound, ()) for sound in sounds))
+    return calibrate(list(tracks.values())[-1], others, ear.spec, ear.model.labels, ear.step_ms,
+                     per_hour)
 
 
-def _opened(path: Path, backend: str) -> tuple[StepModel, DetectorSpec, int, float]:
-    model = StepModel.load(bundle.read(path), backend)
-    spec, frontend = _detector(model)
-    return model, spec, frontend.sample_rate_hz, float(frontend.hop_ms)
-
-
-def _words_of(materials: Materials, rate: int) -> AudioSet:
-    data = load(materials.positives, sample_rate_hz=rate)
+def _recordings(data: DataSet, materials: Materials) -> AudioSet:
     if not isinstance(data, AudioSet):
         raise DataError(f"{materials.positives} holds no recordings; some were needed. Give a "
                         "folder label/*.wav, or an index.csv")
     return data
 
 
-def _detector(model: StepModel) -> tuple[DetectorSpec, LogMelSpec]:
-    detector, frontend = model.spec.detector, model.spec.frontend
-    if not isinstance(frontend, LogMelSpec) or not detector or not detector.thresholds:
-        raise ModelError("the model detects no words in audio, which is what is evaluated here. "
-                         "`edgernn quantize` says how accurate one of another task is")
-    return detector, frontend
-
-
-def _tracks(model: StepModel, data: AudioSet, materials: Materials, labels: tuple[str, ...],
-            rate: int, states: Sequence[str]) -> dict[tuple[str, str], Track]:
-    noises = read_sounds(materials.noise, rate)
+def _tracks(ear: _Ear, data: AudioSet, noises: Sounds, materials: Materials,
+            states: Sequence[str]) -> dict[tuple[str, str], Track]:
     conditions: list[tuple[str, NDArray[Any] | None, float]] = [("clean", None, 0.0)]
     if noises:
         together = np.concatenate(noises)
@@ -125,9 +214,9 @@ def _tracks(model: StepModel, data: AudioSet, materials: Materials, labels: tupl
     found = {}
     for name, noise, snr in conditions:
         for state in states:
-            pieces = words_in(data, labels, materials.split, noise, snr,
+            pieces = words_in(data, tuple(ear.spec.thresholds), materials.split, noise, snr,
                               np.random.default_rng(materials.seed))
-            found[name, state] = hear(model, pieces, carry=state == "carried")
+            found[name, state] = hear(ear.model, pieces, carry=state == "carried")
     return found
 
 
@@ -139,6 +228,7 @@ def _words(outcome: Outcome) -> dict[str, Any]:
             "miss_interval": [round(end, 5) for end in outcome.miss_interval()],
             "delay_p50_s": None if p50 is None else round(float(p50), 3),
             "delay_p90_s": None if p90 is None else round(float(p90), 3),
+            "delays_s": [round(late, 3) for late in outcome.delays_s],
             "doubles": outcome.doubles, "false_alarms": outcome.false_alarms,
             "seconds": round(outcome.seconds, 1)}
 

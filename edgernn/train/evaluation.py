@@ -55,8 +55,8 @@ class Track:
 class Outcome:
     """Detections compared with what was said."""
 
-    said: int
-    missed: int
+    found: tuple[bool, ...]
+    """Whether each word was detected, in the order of `Track.said`."""
     missed_by: Counter[str]
     """By label."""
     delays_s: tuple[float, ...]
@@ -65,6 +65,16 @@ class Outcome:
     """Second detections of one word: no false alarms, but no good either."""
     false_alarms: int
     seconds: float
+
+    @property
+    def said(self) -> int:
+        """Words."""
+        return len(self.found)
+
+    @property
+    def missed(self) -> int:
+        """Words that were not detected."""
+        return self.found.count(False)
 
     def miss_interval(self) -> tuple[float, float]:
         """Shares of words missed between which the truth lies, 95 % (Wilson)."""
@@ -175,8 +185,8 @@ def compare(track: Track, found: Sequence[Detection]) -> Outcome:
         else:
             wrong += 1
     missed = Counter(word.label for i, word in enumerate(track.said) if i not in first)
-    return Outcome(len(track.said), missed.total(), missed, tuple(first.values()), doubles, wrong,
-                   track.seconds)
+    return Outcome(tuple(i in first for i in range(len(track.said))), missed,
+                   tuple(first.values()), doubles, wrong, track.seconds)
 
 
 def at_threshold(spec: DetectorSpec, threshold: float) -> DetectorSpec:

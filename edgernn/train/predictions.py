@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.detect import smoothed_steps
-from edgernn.spec import LogMelSpec
+from edgernn.spec import LogMelSpec, ModelSpec
 from edgernn.train.architecture import Architecture
-from edgernn.train.stepper import Stepper, last, peak, sequence_scores
+from edgernn.train.stepper import Stepper, all_scores, last, peak
 
 
 def predictions(
@@ -25,19 +25,30 @@ def predictions(
     the detector smooths it.  A spotter's is the label with the highest peak, if that
     reaches the detector's threshold; label 0, "nothing", if none does.
     """
-    if architecture.task == "classify":
-        answer = last(_smoothed(architecture))
-        return sequence_scores(stepper, sequences, carry, answer, progress=progress).argmax(axis=1)
-    peaks = sequence_scores(stepper, sequences, carry, peak, progress=progress)
-    thresholds = architecture.detector.thresholds if architecture.detector else {}
-    needed = np.array([thresholds.get(label, 2.0) for label in architecture.labels])
+    return np.array([label_of(architecture, scores) for scores in
+                     all_scores(stepper, sequences, carry, progress=progress)], np.int64)
+
+
+def label_of(model: Architecture | ModelSpec, scores: NDArray[np.float32]) -> int:
+    """Index of the label that a classifier's or a spotter's scores give a sequence.
+
+    Parameters
+    ----------
+    model : Architecture or ModelSpec
+    scores : float32 array, shape (frames, labels)
+    """
+    if model.task == "classify":
+        return int(last(_smoothed(model))(scores).argmax())
+    peaks = peak(scores)
+    thresholds = model.detector.thresholds if model.detector else {}
+    needed = np.array([thresholds.get(label, 2.0) for label in model.labels])
     eligible = np.where(peaks >= needed, peaks, -1.0)
-    return np.where(eligible.max(axis=1) >= 0, eligible.argmax(axis=1), 0)
+    return int(eligible.argmax()) if eligible.max() >= 0 else 0
 
 
-def _smoothed(architecture: Architecture) -> int:
+def _smoothed(model: Architecture | ModelSpec) -> int:
     """Frames that the detector averages; 1 of sensor rows, whose rate may be unknown."""
-    frontend, detector = architecture.frontend, architecture.detector
+    frontend, detector = model.frontend, model.detector
     if not isinstance(frontend, LogMelSpec) or detector is None:
         return 1
     return smoothed_steps(detector, frontend.hop_ms)

@@ -1,57 +1,14 @@
 """The diagnosis as one HTML page that needs nothing else: no network, no script."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
-from string import Template
-from typing import Any
 
 from edgernn import __version__
 from edgernn.train.diagnose import PROFILES, Diagnosis, figures
 from edgernn.train.diagnose.gates import HIGH, LOW, STUCK, TANH
 from edgernn.train.diagnose.gradients import EXPLODED, VANISHED
 from edgernn.train.diagnose.states import STILL
-
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>
-body { margin: 0 auto; padding: 1rem; max-width: 70rem; color: #1f2933; background: #fff;
-       font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: .2em 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .6rem;
-     border-top: 1px solid #cbd2d9; }
-p, ul { max-width: 46rem; }
-.sub { color: #616e7c; }
-ul.findings { list-style: none; padding: 0; }
-.findings li { padding: .35rem .7rem; margin: .35rem 0; border-left: 4px solid #2f855a;
-               background: #f5f9f6; }
-.findings li.look { border-color: #c0392b; background: #fdf4f3; }
-.figures { display: grid; gap: 1rem;
-           grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
-code { white-space: nowrap; }
-figure { margin: 0; align-self: end; }
-svg { width: 100%; height: auto; display: block; max-width: 36rem; }
-.wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem .25rem 0; text-align: right; border-bottom: 1px solid #e4e7eb;
-         white-space: nowrap; }
-th { font-weight: 600; color: #616e7c; }
-th:first-child, td:first-child { text-align: left; }
-</style>
-</head>
-<body>
-<h1>$title</h1>
-<p class="sub">$about</p>
-<ul class="findings">
-$findings
-</ul>
-$sections
-</body>
-</html>
-""")
+from edgernn.train.html import document, table
 
 
 def page(found: Diagnosis) -> str:
@@ -62,8 +19,8 @@ def page(found: Diagnosis) -> str:
     items = "\n".join(f'<li class="{"ok" if one.ok else "look"}">{escape(one.text)}</li>'
                       for one in found.findings)
     sections = (_gradient(found), _gates(found), _states(found), _drift(found), _integers(found))
-    return PAGE.substitute(title=escape(f"Diagnosis of {found.run.name}"), about=escape(about),
-                           findings=items, sections="\n".join(sections))
+    return document(f"Diagnosis of {found.run.name}", about,
+                    f'<ul class="findings">\n{items}\n</ul>\n' + "\n".join(sections))
 
 
 def _gradient(found: Diagnosis) -> str:
@@ -93,7 +50,7 @@ def _gates(found: Diagnosis) -> str:
         "All columns dark at one edge is not: lower <code>--learning-rate</code>, or normalize "
         f"the features. A unit that stays at one edge for {STUCK:.0%} of the frames is stuck and "
         "could be left out.",
-        _table(("gate", "kind", "low", "high", "stuck units"), rows))
+        table(("gate", "kind", "low", "high", "stuck units"), rows))
 
 
 def _states(found: Diagnosis) -> str:
@@ -107,7 +64,7 @@ def _states(found: Diagnosis) -> str:
         "Dead and unused units cost time and bytes for nothing: use fewer "
         "<code>--units</code>. One unit that goes much farther than the others sets the integer's "
         "scale for all of them, where the state has one (an LSTM's c).",
-        _table(("state", "units", "min", "max", "rms", "dead", "unused"), rows))
+        table(("state", "units", "min", "max", "rms", "dead", "unused"), rows))
 
 
 def _drift(found: Diagnosis) -> str:
@@ -123,7 +80,7 @@ def _drift(found: Diagnosis) -> str:
         "that does not fall means that what was heard before still weighs on the answer. Train "
         "with sequences joined and the state carried over; if that does not help, reset the "
         "state when nothing is heard.",
-        _table(("state", "rms reset", "rms carried", "largest carried", "end / begin",
+        table(("state", "rms reset", "rms carried", "largest carried", "end / begin",
                 "still remembered"), rows))
 
 
@@ -140,21 +97,12 @@ def _integers(found: Diagnosis) -> str:
         "float moves: take <code>--profile int8x16</code>, whose state has 16 bits. If int8x16 is "
         "as far from float as int8, the error comes from the 8-bit matmuls, not from the state: "
         "compare with <code>--profile int16x8</code>.",
-        _table(("profile", "state", "integer", "step", "rms error", "of its rms",
+        table(("profile", "state", "integer", "step", "rms error", "of its rms",
                 "updates below half a step", "integers unmoved"), rows))
 
 
 def _section(title: str, plots: Iterable[tuple[str, str]], what: str, todo: str,
-             table: str = "") -> str:
+             rows: str = "") -> str:
     drawn = "\n".join(f'<figure id="{escape(name)}">{svg}</figure>' for name, svg in plots)
     return (f"<h2>{escape(title)}</h2>\n<p>{what}</p>\n<div class=\"figures\">\n{drawn}\n</div>\n"
-            f"{table}\n<p><b>What to do.</b> {todo}</p>")
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    def cells(tag: str, values: Sequence[Any]) -> str:
-        return "".join(f"<{tag}>{escape(str(value))}</{tag}>" for value in values)
-
-    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return (f'<div class="wide"><table>\n<thead><tr>{cells("th", heads)}</tr></thead>\n'
-            f"<tbody>\n{body}\n</tbody></table></div>")
+            f"{rows}\n<p><b>What to do.</b> {todo}</p>")

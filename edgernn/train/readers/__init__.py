@@ -46,7 +46,7 @@ def load(
     DataError
         If there is nothing usable, one label only, or a label with nothing to train on.
     """
-    found = _read(path, sample_rate_hz, strict, hold_out, noise, seed, tell, progress)
+    found = _read(path, sample_rate_hz, strict, hold_out, noise, seed, tell, progress, 2)
     trained = _trained(found)
     untrained = [label for label in found.labels if label not in trained]
     if untrained:
@@ -54,6 +54,15 @@ def load(
                         "validate or test; some of each label was needed. Add some, change the "
                         "split, or remove the label")
     return found
+
+
+def read(path: Path, *, sample_rate_hz: int = 16000, seed: int = 0,
+         tell: Callable[[str], None] = lambda message: None) -> DataSet:
+    """Read a data set that nothing is trained on: recordings may be of one label alone.
+
+    For the rest see `load`.
+    """
+    return _read(path, sample_rate_hz, False, "", (), seed, tell, lambda done, total: None, 1)
 
 
 def _trained(found: DataSet) -> set[str]:
@@ -74,7 +83,7 @@ def _trained(found: DataSet) -> set[str]:
 
 def _read(
     path: Path, sample_rate_hz: int, strict: bool, hold_out: str, noise: Sequence[Path], seed: int,
-    tell: Callable[[str], None], progress: Callable[[int, int], None],
+    tell: Callable[[str], None], progress: Callable[[int, int], None], least: int,
 ) -> DataSet:
     if not path.is_dir() and path.with_name(f"{path.name}_TRAIN.ts").exists():
         return ts.read(path, seed)
@@ -98,5 +107,6 @@ def _read(
     if folder.is_dir() and not (folder / "index.csv").exists() and any(folder.glob("*/*.csv")):
         return rows.read_folder(folder, seed, strict, tell)
     if folder.is_dir():
-        return audio.read(folder, sample_rate_hz, strict, hold_out, noise, seed, tell, progress)
+        return audio.read(folder, sample_rate_hz, strict, hold_out, noise, seed, tell, progress,
+                          least)
     raise DataError(f"{path} is none of the layouts known: {LAYOUTS}. Convert it to one of them")

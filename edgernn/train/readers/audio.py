@@ -33,11 +33,11 @@ SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_cluster", "client_id")
 
 def read(
     folder: Path, sample_rate_hz: int, strict: bool, hold_out: str, noise: Sequence[Path],
-    seed: int, tell: Tell, progress: Callable[[int, int], None],
+    seed: int, tell: Tell, progress: Callable[[int, int], None], least: int = 2,
 ) -> AudioSet:
-    """Read ``label/*.wav``, Speech Commands, or whatever index.csv names."""
+    """Read ``label/*.wav``, Speech Commands, or what index.csv names; `least` labels or more."""
     listed = _listed(folder, hold_out, seed, tell)
-    named = check_labels((r.label for r in listed), folder)
+    named = check_labels((r.label for r in listed), folder, least)
     recordings, samples, skipped = [], [], []
     for done, recording in enumerate(listed):
         found = usable(recording.path, sample_rate_hz)
@@ -52,7 +52,7 @@ def read(
     if not recordings:
         raise DataError(f"{folder} has no recording that can be used ({len(listed)} files seen); "
                         "label/*.wav of 0.1 s or longer was needed")
-    labels = check_labels((r.label for r in recordings), folder)
+    labels = check_labels((r.label for r in recordings), folder, least)
     if labels != named:
         tell(f"{folder} has no usable recording labelled {', '.join(set(named) - set(labels))}: "
              "the model will not know it")

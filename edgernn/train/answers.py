@@ -1,0 +1,250 @@
+"""What a finished model answers to whole sequences, against what is right and what float says.
+
+Classifiers, spotters, taggers and regressors, over recordings, sensor rows or texts: the int8
+step in the emulator (what every exact backend computes), its state reset for each sequence and
+carried over from the one before, a random one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn.bundle import Bundle
+from edgernn.errors import DataError, ModelError
+from edgernn.frontend import make_frontend
+from edgernn.spec import ModelSpec
+from edgernn.train.dataset import AudioSet, DataSet, SensorSet
+from edgernn.train.emulated import EmulatedModel
+from edgernn.train.intervals import wilson_interval
+from edgernn.train.network import Network
+from edgernn.train.predictions import label_of
+from edgernn.train.reference import FloatModel
+from edgernn.train.sequences import Sequences
+from edgernn.train.stepper import Stepper, all_scores
+
+TASKS = ("classify", "spot", "label", "regress")
+STATES = ("reset", "carried")
+Scores = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Sequences as a model's frontend gives them."""
+
+    sequences: Sequences
+    """Their labels and targets are indices of the model's labels."""
+    speakers: tuple[str, ...]
+    """Who speaks in each; empty strings where nobody knows."""
+
+
+def answers(model: Bundle, heard: Heard, run: Path | None = None) -> dict[str, Any]:
+    """Accuracy, confusions, recall by label and by speaker, and agreement.
+
+    Parameters
+    ----------
+    model : Bundle
+    heard : Heard
+    run : Path, optional
+        The folder that the model was quantized from: what float says of the same.
+
+    Returns
+    -------
+    dict
+        ``reset`` and ``carried`` (and ``float_reset``, ``float_carried`` of a run): how many
+        are right, of how many, and the share's 95 % interval; or a regressor's errors.
+        ``labels``, ``speakers`` and ``confusion`` of the carried state.  ``agreement`` of
+        frames: the label with the highest score is the same one.
+
+    Raises
+    ------
+    ModelError
+        If the task is none of `TASKS`, or the run is of another model.
+    """
+    spec = model.spec
+    check(spec)
+    steppers: dict[str, tuple[Stepper, Sequence[NDArray[Any]]]] = {}
+    emulated = EmulatedModel(model.flatbuffer, spec.states, spec.frontend, spec.input, spec.output)
+    rows = list(heard.sequences)
+    steppers[""] = emulated, [emulated.encode(r) for r in rows]
+    if run is not None:
+        network = _network(run, spec)
+        frontend = make_frontend(spec.frontend)
+        steppers["float_"] = FloatModel(network), [frontend.features(r) for r in rows]
+    scores = {kind + state: all_scores(stepper, own, state == "carried")
+              for kind, (stepper, own) in steppers.items() for state in STATES}
+    found: dict[str, Any] = {"task": spec.task, "sequences": len(rows)}
+    if spec.task == "regress":
+        return found | {name: _errors(each, heard.sequences) for name, each in scores.items()}
+    given = {name: _given(spec, each, heard.sequences) for name, each in scores.items()}
+    truth = _truth(heard.sequences)
+    return found | {name: _right(codes == truth) for name, codes in given.items()} | {
+        "labels": _by_label(spec.labels, truth, given["carried"]),
+        "speakers": _by_speaker(heard, given["carried"] == truth),
+        "confusion": _confusion(len(spec.labels), truth, given["carried"]),
+        "agreement": _agreement(scores)}
+
+
+def check(spec: ModelSpec) -> None:
+    """Refuse, by a ModelError, a model whose answers cannot be counted here."""
+    if spec.task not in TASKS or spec.parts or spec.chunk:
+        what = "reads both ways" if spec.chunk else f"is of the task {spec.task}"
+        raise ModelError(f"the model {what}; one whole step that does {', '.join(TASKS)} was "
+                         "needed. `edgernn quantize` says how accurate this one is")
+
+
+def heard_by(spec: ModelSpec, data: DataSet, split: str) -> Heard:
+    """A data set's sequences of one split, or of all, as the model's frontend hears them.
+
+    Raises
+    ------
+    DataError
+        If there are none, if they are no such thing as the model hears, or if it has a label
+        that the model has not; a spotter takes that for "nothing".
+    """
+    frontend: Any = make_frontend(spec.frontend)  # of its data's kind, as is checked next
+    kinds = {"AudioSet": "recordings", "SensorSet": "sensor rows", "TextSet": "texts"}
+    wanted = {"LogMelSpec": "AudioSet", "MicrofrontendSpec": "AudioSet",
+              "StandardizeSpec": "SensorSet", "TokenSpec": "TextSet"}[type(spec.frontend).__name__]
+    if type(data).__name__ != wanted:
+        raise DataError(f"the data holds {kinds[type(data).__name__]}, and the model hears "
+                        f"{kinds[wanted]}. Give it those")
+    codes = _codes(spec, data.labels)
+    speakers: tuple[str, ...] = ()
+    if isinstance(data, AudioSet):
+        own = [frontend.whole(samples) for samples in data.samples]
+        every = _laid(own, [codes[r.label] for r in data.recordings],
+                      [r.split for r in data.recordings])
+        speakers = tuple(r.speaker for r in data.recordings)
+    elif isinstance(data, SensorSet):
+        every = replace(data.sequences, rows=frontend.whole(data.sequences.rows))
+        if every.targets is None or every.targets.ndim == 1:
+            every = _recoded(every, [codes[label] for label in data.labels])
+    else:
+        texts = [frontend.whole(text) for text in data.texts]
+        every = _laid(texts, data.codes, data.split,
+                      np.concatenate(data.tags) if data.tags else None)
+        every = _recoded(every, [codes[label] for label in data.labels])
+    chosen = every.lengths > 0
+    if split != "all":
+        chosen = chosen & (every.split == split)
+    if not chosen.any():
+        raise DataError(f"no sequence is of the split {split!r}; there are "
+                        f"{', '.join(sorted(set(every.split.tolist())))}. Choose another --split")
+    _check_targets(spec.task, every)
+    speakers = speakers or ("",) * len(every)
+    return Heard(every.where(chosen),
+                 tuple(name for name, kept in zip(speakers, chosen, strict=True) if kept))
+
+
+def _codes(spec: ModelSpec, labels: Sequence[str]) -> dict[str, int]:
+    """Index of each of the data's labels among the model's."""
+    known = {label: code for code, label in enumerate(spec.labels)}
+    if spec.task == "spot":
+        return {label: known.get(label, 0) for label in labels}
+    missing = [label for label in labels if label not in known] if spec.task != "regress" else []
+    if missing:
+        raise DataError(f"the data has the label {missing[0]!r}, and the model knows "
+                        f"{', '.join(spec.labels)}. Leave it out, or rename it")
+    return {label: known.get(label, 0) for label in labels}
+
+
+def _laid(rows: Sequence[NDArray[Any]], labels: Any, split: Any,
+          targets: NDArray[Any] | None = None) -> Sequences:
+    return Sequences(np.concatenate(rows), np.array([len(r) for r in rows], np.int64),
+                     np.array(labels, np.int64), np.array(split, "U10"), targets)
+
+
+def _recoded(sequences: Sequences, codes: Sequence[int]) -> Sequences:
+    """The same with the model's indices of labels; -1, where nothing is asked, stays."""
+    table = np.array([*codes, -1], np.int64)
+    targets = sequences.targets
+    return replace(sequences, labels=table[sequences.labels],
+                   targets=None if targets is None else table[targets])
+
+
+def _check_targets(task: str, sequences: Sequences) -> None:
+    targets = sequences.targets
+    has = "a label on every row" if targets is not None and targets.ndim == 1 else (
+        "a label for each sequence" if targets is None else "a number on every row")
+    needed = {"label": "a label on every row", "regress": "a number on every row"}.get(
+        task, "a label for each sequence")
+    if has != needed:
+        raise DataError(f"the data has {has}; {needed} was needed, for the model's task is {task}")
+
+
+def _network(run: Path, spec: ModelSpec) -> Network:
+    network = Network.load(run)
+    if (network.architecture.labels, network.architecture.frontend) != (spec.labels, spec.frontend):
+        raise ModelError(f"{run} has other labels or another frontend than the model; the run "
+                         "that it was quantized from was needed")
+    return network
+
+
+def _truth(sequences: Sequences) -> NDArray[np.int64]:
+    """Of each sequence, or of each row that is asked about."""
+    targets = sequences.targets
+    return sequences.labels if targets is None else targets[targets >= 0]
+
+
+def _given(spec: ModelSpec, scores: Scores, sequences: Sequences) -> NDArray[np.int64]:
+    """What the scores say where `_truth` says what is right."""
+    targets = sequences.targets
+    if targets is None:
+        return np.array([label_of(spec, each) for each in scores], np.int64)
+    found: NDArray[np.int64] = np.concatenate(scores)[targets >= 0].argmax(axis=1)
+    return found
+
+
+def _right(right: NDArray[np.bool_]) -> dict[str, Any]:
+    count, of = int(right.sum()), len(right)
+    return {"right": count, "of": of, "share": round(count / of, 5),
+            "interval": [round(end, 5) for end in wilson_interval(count, of)]}
+
+
+def _by_label(labels: Sequence[str], truth: NDArray[Any], given: NDArray[Any]
+              ) -> list[dict[str, Any]]:
+    return [{"label": label, **_right(given[truth == code] == code),
+             "given": int((given == code).sum())}
+            for code, label in enumerate(labels) if (truth == code).any()]
+
+
+def _by_speaker(heard: Heard, right: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """Who is understood least comes first; none where nobody is known."""
+    if len(right) != len(heard.speakers) or not any(heard.speakers):
+        return []
+    names = np.array(heard.speakers)
+    found = [{"speaker": name, **_right(right[names == name])} for name in sorted(set(names))]
+    return sorted(found, key=lambda each: each["share"])
+
+
+def _confusion(labels: int, truth: NDArray[Any], given: NDArray[Any]) -> list[list[int]]:
+    """Counts, a row for what is right and a column for what was said."""
+    table = np.zeros((labels, labels), np.int64)
+    np.add.at(table, (truth, given), 1)
+    rows: list[list[int]] = table.tolist()
+    return rows
+
+
+def _agreement(scores: Mapping[str, Scores]) -> dict[str, float]:
+    """Share of frames on which two give the same label the highest score."""
+    best = {name: np.concatenate(each).argmax(axis=1) for name, each in scores.items()}
+    pairs = [("carried", "reset"), ("reset", "float_reset"), ("carried", "float_carried")]
+    return {f"{a} and {b}": round(float(np.mean(best[a] == best[b])), 5)
+            for a, b in pairs if b in best}
+
+
+def _errors(scores: Scores, sequences: Sequences) -> dict[str, Any]:
+    """Of numbers, in their own unit: all rows, and the last of each sequence."""
+    assert sequences.targets is not None
+    error = np.concatenate(scores) - sequences.targets
+    last = error[sequences.ends - 1]
+    def figures(of: NDArray[Any]) -> dict[str, float]:
+        asked = of[~np.isnan(of)]
+        return {"rmse": round(float(np.sqrt(np.mean(asked**2))), 5),
+                "mae": round(float(np.mean(np.abs(asked))), 5)} if len(asked) else {}
+
+    return {"rows": int((~np.isnan(error)).sum()), **figures(error), "last": figures(last)}

@@ -1,0 +1,207 @@
+"""Counting what a model answers to whole sequences."""
+
+import dataclasses
+import itertools
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgernn import bundle
+from edgernn.cli.models import BUNDLED
+from edgernn.errors import DataError, ModelError
+from edgernn.spec import ModelSpec, StandardizeSpec
+from edgernn.train.answers import Heard, answers, heard_by
+from edgernn.train.architecture import Layer
+from edgernn.train.dataset import AudioSet, Recording, SensorSet, TextSet
+from edgernn.train.paired import binomial_p, mcnemar
+from edgernn.train.quantize import quantize_run
+from edgernn.train.sequences import Sequences
+from tests.sounds import RATE, wandering
+from tests.train.test_quantize import write_run
+
+
+def evaluate(*arguments):
+    return subprocess.run([sys.executable, "-m", "edgernn", "evaluate", *map(str, arguments)],
+                          capture_output=True, text=True)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A quantized run of random weights: its report, its folder and its test sequences."""
+    run = write_run(tmp_path / "run", Layer("gru", 12))
+    report = quantize_run(run, tmp_path / "kws.tflite")
+    test = Sequences.load(run / "sequences.npz").of_split("test")
+    return report, run, test
+
+
+def test_shares_are_those_that_quantize_measured_in_float_and_in_integers(made):
+    report, run, test = made
+    found = answers(bundle.read(report.path), Heard(test, ("",) * len(test)), run)
+    assert {name: found[name]["share"] for name in ("reset", "carried", "float_reset",
+                                                    "float_carried")} == pytest.approx(
+        {"reset": report.integers["reset"], "carried": report.integers["carry"],
+         "float_reset": report.floats["reset"], "float_carried": report.floats["carry"]})
+    assert set(found["agreement"]) == {"carried and reset", "reset and float_reset",
+                                       "carried and float_carried"}
+    assert all(0.5 < share <= 1 for share in found["agreement"].values())
+
+
+def test_every_sequence_is_in_the_confusion_matrix_once_and_the_diagonal_is_right(made):
+    report, _, test = made
+    found = answers(bundle.read(report.path), Heard(test, ("",) * len(test)))
+    counts = np.array(found["confusion"])
+    np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(test.labels, minlength=4))
+    assert counts.trace() == found["carried"]["right"]
+    assert [each["right"] for each in found["labels"]] == counts.diagonal().tolist()
+    assert [each["given"] for each in found["labels"]] == counts.sum(axis=0).tolist()
+    assert not found["speakers"]
+
+
+def test_speakers_are_told_apart_and_the_least_understood_comes_first(made):
+    report, _, test = made
+    names = tuple("ann" if i % 3 else "bob" for i in range(len(test)))
+    found = answers(bundle.read(report.path), Heard(test, names))
+    assert sorted(each["speaker"] for each in found["speakers"]) == ["ann", "bob"]
+    assert sum(each["of"] for each in found["speakers"]) == len(test)
+    assert sum(each["right"] for each in found["speakers"]) == found["carried"]["right"]
+    shares = [each["share"] for each in found["speakers"]]
+    assert shares == sorted(shares)
+
+
+def test_another_runs_floats_are_refused(made, tmp_path):
+    report, _, test = made
+    other = write_run(tmp_path / "other", labels=3)
+    with pytest.raises(ModelError, match="the run that it was quantized from"):
+        answers(bundle.read(report.path), Heard(test, ("",) * len(test)), other)
+
+
+def sensors(labels=("a", "b"), split=("test", "test", "train")):
+    rows = np.arange(12, dtype=np.float32).reshape(6, 2)
+    return SensorSet(labels, Sequences(rows, np.array([2, 3, 1]), np.array([0, 1, 0]),
+                                       np.array(split)))
+
+
+def spec(**changes):
+    return ModelSpec(**({"labels": ("b", "a", "c"), "states": (), "model_sha256": "",
+                         "frontend": StandardizeSpec((0.0,) * 2, (1.0,) * 2, (), 0.0),
+                         "task": "classify"} | changes))
+
+
+def test_labels_of_the_data_become_the_models_in_its_order():
+    heard = heard_by(spec(), sensors(), "test")
+    assert heard.sequences.labels.tolist() == [1, 0]
+    np.testing.assert_array_equal(heard.sequences[1], np.arange(4, 10).reshape(3, 2))
+    assert heard_by(spec(), sensors(), "all").sequences.labels.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("model", "data", "what"), [
+    (spec(), sensors(("a", "x")), "the data has the label 'x', and the model knows b, a, c"),
+    (spec(), sensors(split=("train",) * 3), "no sequence is of the split 'test'; there are train"),
+    (spec(task="label"), sensors(), "a label on every row was needed"),
+    (spec(), TextSet(("a", "b"), ("one",), np.zeros(1, np.int64), np.array(["test"])),
+     "the data holds texts, and the model hears sensor rows")])
+def test_data_that_is_not_the_models_is_refused_by_what_is_wrong(model, data, what):
+    with pytest.raises(DataError, match=what):
+        heard_by(model, data, "test")
+
+
+def test_what_a_spotter_does_not_listen_for_is_nothing():
+    model = bundle.read(BUNDLED)
+    data = AudioSet(("alexa", "banana"), (Recording(None, "banana", "ann", "test"),
+                                          Recording(None, "alexa", "bob", "test")),
+                    (wandering(1.0), wandering(1.0, 1)), RATE)
+    heard = heard_by(model.spec, data, "test")
+    assert heard.sequences.labels.tolist() == [0, model.spec.labels.index("alexa")]
+    assert heard.speakers == ("ann", "bob")
+
+
+def test_numbers_are_judged_by_their_errors(tmp_path):
+    run = write_run(tmp_path / "run", Layer("gru", 6), Layer("dense", 2, "number"), labels=2)
+    shape = json.loads((run / "architecture.json").read_text())
+    shape["task"] = "regress"
+    (run / "architecture.json").write_text(json.dumps(shape))
+    test = Sequences.load(run / "sequences.npz")
+    targets = np.random.default_rng(0).normal(size=(len(test.rows), 2)).astype(np.float32)
+    targets[::3] = np.nan
+    dataclasses.replace(test, targets=targets).save(run / "sequences.npz")
+    report = quantize_run(run, tmp_path / "rul.tflite")
+    own = Sequences.load(run / "sequences.npz").of_split("test")
+    found = answers(bundle.read(report.path), Heard(own, ("",) * len(own)), run)
+    assert found["reset"]["rmse"] == pytest.approx(report.integers["reset"], abs=1e-5)
+    assert found["float_carried"]["rmse"] == pytest.approx(report.floats["carry"], abs=1e-5)
+    assert found["reset"]["mae"] < found["reset"]["rmse"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 12), st.integers(0, 12))
+def test_the_paired_test_counts_all_ways_that_are_as_uneven(alone, other):
+    first = [True] * alone + [False] * other + [True, False]
+    second = [False] * alone + [True] * other + [True, False]
+    mine, its, p = mcnemar(first, second)
+    assert (mine, its) == (alone, other)
+    of = alone + other
+    if of <= 10:
+        ways = [abs(2 * sum(way) - of) >= abs(alone - other)
+                for way in itertools.product((0, 1), repeat=of)]
+        assert p == pytest.approx(sum(ways) / len(ways))
+
+
+def test_the_paired_tests_value_is_that_of_the_tables():
+    # R: binom.test(1, 10)$p.value, binom.test(0, 6)$p.value
+    assert binomial_p(1, 10) == pytest.approx(0.021484375)
+    assert binomial_p(0, 6) == pytest.approx(0.03125)
+    assert binomial_p(0, 0) == 1
+
+
+def test_one_label_alone_can_be_evaluated_on_and_a_report_is_whole(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    pytest.importorskip("matplotlib")
+    for i in range(8):
+        path = tmp_path / "clips" / "computer" / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, wandering(1.0, i), RATE)
+    soundfile.write(tmp_path / "talk.wav", wandering(30.0, 9), RATE)
+    page = tmp_path / "<report>.html"
+    done = evaluate(BUNDLED, "--positives", tmp_path / "clips", "--split", "all", "--negatives",
+                    tmp_path / "talk.wav", "--against", BUNDLED, "--drift-hours", 0.02, "--json",
+                    "--html", page)
+    assert done.returncode == 0, done.stderr
+    tree = json.loads(done.stdout)
+    assert tree["answers"]["sequences"] == 8
+    (clean,) = tree["against"]["words"]
+    assert (clean["found_alone"], clean["found_by_other_alone"], clean["p"]) == (0, 0, 1)
+    assert len(tree["drift"]["parts"]) == 4
+    assert tree["drift"]["parts"][-1]["hours"] == pytest.approx(0.02, abs=0.01)
+    text = page.read_text()
+    for said in ("Whole sequences", "Against wakeword.tflite", "Hours without a reset",
+                 "&lt;report&gt;.html", "<svg", tree["sha256"]):
+        assert said in text
+    assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", text)
+
+
+def test_sensor_sequences_are_evaluated_and_what_needs_audio_is_refused(made, tmp_path):
+    report, run, test = made
+    data = tmp_path / "rows.npz"
+    kept = {name: getattr(test, name) for name in ("rows", "lengths", "labels", "split")}
+    # What trains is not looked at, but every label has to be there.
+    np.savez(data, **{name: np.concatenate([values, values]) for name, values in kept.items()
+                      if name != "split"},
+             split=np.array(["test"] * len(test) + ["train"] * len(test)),
+             label_names=np.array(bundle.read(report.path).spec.labels))
+    done = evaluate(report.path, "--positives", data, "--float", run, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["answers"]
+    assert found["sequences"] == len(test)
+    assert found["float_reset"]["share"] == pytest.approx(report.floats["reset"])
+    done = evaluate(report.path, "--positives", data, "--drift-hours", 1)
+    assert done.returncode == 1
+    assert "one that does was needed for --negatives, --noise, --against" in done.stderr
+    done = evaluate(report.path, "--positives", tmp_path / "none.ts")
+    assert done.returncode == 1
+    assert "is not there; a data set was needed" in done.stderr
