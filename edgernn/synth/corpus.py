@@ -66,8 +66,7 @@ def make(wish: Wish, out: Path, command: str = "edgernn synth", processes: int =
     command : str
         What the README says made it.
     processes : int
-        1 or 2.  What is said by whom does not depend on it; espeak-ng's samples do a little,
-        as they do on all that a process said before.
+        1 or 2.  Nothing that is made depends on it.
     progress : callable
         Told how many recordings are there, of how many.
 

@@ -5,6 +5,7 @@ The library and its voices come from the package `espeakng-loader` (extra
 licence, any more than a text is by its editor's.
 """
 
+import _ctypes
 import ctypes
 import functools
 import os
@@ -91,6 +92,13 @@ class Espeak:
     """
 
     def __init__(self) -> None:
+        self._samples: list[NDArray[np.int16]] = []
+        self._words: list[tuple[int, int]] = []
+        self._callback = CALLBACK(self._receive)  # kept: ctypes holds no reference of its own
+        self._begin()
+
+    def _begin(self) -> None:
+        """Load the library, whose memory is then as at the start of a process."""
         loader = _loader()
         try:
             self._library = ctypes.CDLL(loader.get_library_path())
@@ -103,10 +111,16 @@ class Espeak:
         if self.sample_rate_hz <= 0:
             raise DataError("espeak-ng did not start; its data was expected at "
                                f"{data.decode()}. Install it again: pip install espeakng-loader")
-        self._samples: list[NDArray[np.int16]] = []
-        self._words: list[tuple[int, int]] = []
-        self._callback = CALLBACK(self._receive)  # kept: ctypes holds no reference of its own
         self._library.espeak_SetSynthCallback(self._callback)
+
+    def _begin_anew(self) -> None:
+        """Forget what was said: phases and filters of the last voice would sound in the next.
+
+        espeak_Terminate leaves them; only unloading the library clears its memory (0.8 ms).
+        """
+        self._library.espeak_Terminate()
+        _ctypes.dlclose(self._library._handle)
+        self._begin()
 
     def _receive(self, samples, count, events) -> int:  # type: ignore[no-untyped-def]
         if samples and count > 0:
@@ -122,14 +136,15 @@ class Espeak:
             pitch: int = 50, pitch_range: int = 50, seed: int | None = None) -> Utterance:
         """Speak `text`; the voice is a language with an optional variant: ``en-us+f3``.
 
-        pitch and pitch_range go from 0 to 100.  `seed` (1 or more) begins espeak-ng's random
-        numbers anew; what was said before still changes the next words by some milliseconds.
+        pitch and pitch_range go from 0 to 100; `seed` (1 or more) is that of espeak-ng's random
+        numbers.  The same arguments give the same samples, whatever was said before.
 
         Raises
         ------
         DataError
             If there is no such voice.
         """
+        self._begin_anew()
         self._choose(voice)
         if seed is not None:
             self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
