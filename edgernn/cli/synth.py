@@ -29,12 +29,14 @@ from edgernn.synth.plan import FEWEST
                    "of edgernn's).")
 @click.option("--nearest", type=click.IntRange(1), default=2, show_default=True,
               help="Phonemes in which a confusable phrase differs, at least.")
+@click.option("--rooms", type=click.IntRange(0), default=40, show_default=True,
+              help="Rooms in which every other recording is spoken, none in two splits.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Of everything drawn at random.")
 @click.option("--processes", type=click.IntRange(1, 2), default=2, show_default=True)
 def command(phrases: tuple[str, ...], count: int, others: int | None, out: Path,
             accents: tuple[str, ...], sentences: Path | None, nearest: int,
-            seed: int, processes: int) -> None:
+            rooms: int, seed: int, processes: int) -> None:
     """Make a folder to train on from nothing but a phrase.
 
     espeak-ng says the phrase in many voices, accents, speeds and pitches; phrases that sound
@@ -52,7 +54,8 @@ def command(phrases: tuple[str, ...], count: int, others: int | None, out: Path,
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     wish = Wish(_phrases(phrases), count, count if others is None else others, seed,
-                accents or ACCENTS, _lines(sentences) if sentences else NEUTRAL, nearest)
+                accents or ACCENTS, _lines(sentences) if sentences else NEUTRAL, nearest,
+                rooms=rooms)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("speaking", total=None)
         made = make(wish, out, "edgernn " + " ".join(map(_quoted, sys.argv[1:])), processes,

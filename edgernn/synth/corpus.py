@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgernn import files
 from edgernn.errors import DataError, OutputError
+from edgernn.synth import rooms
 from edgernn.synth.espeak import Espeak, the_espeak
 from edgernn.synth.plan import Recipe, Wish, recipes
 
@@ -82,6 +83,8 @@ def make(wish: Wish, out: Path, command: str = "edgernn synth", processes: int =
     OutputError
         If `out` holds anything else, or there is no room.
     """
+    if wish.rooms:
+        rooms.load()
     planned = recipes(wish, the_espeak())
     _begin(wish, out, planned)
     missing = [each for each in planned if not (out / each.path).exists()]
@@ -205,6 +208,8 @@ def spoken(voice: Espeak, recipe: Recipe, rate_hz: int) -> NDArray[np.int16]:
     rng = np.random.default_rng(recipe.seed)
     samples = soxr.resample(said.samples.astype(np.float32), voice.sample_rate_hz, rate_hz)
     samples = _trimmed(samples, rate_hz)
+    if len(samples) and recipe.room:
+        samples = _trimmed(rooms.heard(samples, rooms.response(*recipe.room, rate_hz)), rate_hz)
     if not len(samples):
         raise DataError(f"espeak-ng says nothing to {recipe.text!r} as {recipe.accent}+"
                         f"{recipe.speaker}; words were needed. Write the phrase as it is spoken")

@@ -36,6 +36,8 @@ class Wish:
     nearest: int = 2
     """Edits of phonemes by which a confusable phrase differs, at least."""
     rate_hz: int = 16000
+    rooms: int = 0
+    """Rooms that are spoken in; 0: as near as a mouth."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Recipe:
     pitch_range: int
     seed: int
     """Of breath, flutter and level."""
+    room: tuple[int, int] | None = None
+    """Seed and number of the room it is spoken in (`rooms.response`)."""
 
 
 def recipes(wish: Wish, espeak: Espeak) -> list[Recipe]:
@@ -92,7 +96,14 @@ def _draw(wish: Wish, voices: dict[str, list[str]], folder: str, text: str, i: i
         path=f"audio/{folder}/{i:05d}.wav", label=label or text, split=split, text=text,
         accent=accent or str(rng.choice(wish.accents)), speaker=str(rng.choice(voices[split])),
         words_per_minute=int(rng.integers(110, 231)), pitch=int(rng.integers(15, 86)),
-        pitch_range=int(rng.integers(20, 81)), seed=int(rng.integers(1, 2**31)))
+        pitch_range=int(rng.integers(20, 81)), seed=int(rng.integers(1, 2**31)),
+        room=_room(wish, split, rng))
+
+
+def _room(wish: Wish, split: str, rng: np.random.Generator) -> tuple[int, int] | None:
+    """Every other recording is in a room, and no room in two splits."""
+    own = [room for room in range(wish.rooms) if SPLITS[room % len(SPLITS)] == split]
+    return (wish.seed, int(rng.choice(own))) if own and rng.random() < 0.5 else None
 
 
 def _voices(seed: int) -> dict[str, list[str]]:

@@ -13,8 +13,10 @@ import pytest
 
 from edgernn import files
 from edgernn.errors import DataError, OutputError
+from edgernn.synth import rooms
 from edgernn.synth.corpus import make
-from edgernn.synth.plan import OTHER, Wish
+from edgernn.synth.espeak import the_espeak
+from edgernn.synth.plan import OTHER, Wish, recipes
 
 try:
     import espeakng_loader  # noqa: F401
@@ -23,7 +25,7 @@ try:
 except ImportError:
     HERE = False
 needs_espeak = pytest.mark.skipif(not HERE, reason='pip install "edgernn[synth]"')
-WISH = Wish(("hey robot",), count=10, others=20, seed=3)
+WISH = Wish(("hey robot",), count=10, others=20, seed=3, rooms=10)
 
 
 def rows(folder):
@@ -112,10 +114,42 @@ def test_what_was_interrupted_is_gone_on_with(made, tmp_path, monkeypatch):
 @needs_espeak
 def test_more_of_it_begins_with_the_same(made, tmp_path):
     folder = tmp_path / "data"
-    make(Wish(("hey robot",), count=10, others=10, seed=3), folder, processes=1)
+    make(Wish(("hey robot",), count=10, others=10, seed=3, rooms=10), folder, processes=1)
     assert make(WISH, folder, processes=1)["made"] == 10
     assert rows(folder) == rows(made[0])
     assert audio(folder) == audio(made[0])
+
+
+@needs_espeak
+def test_rooms_are_of_one_split_each_and_half_of_the_recordings_are_in_one():
+    planned = recipes(Wish(("hey robot",), count=200, others=200, rooms=20), the_espeak())
+    where = {}
+    for each in planned:
+        if each.room:
+            where.setdefault(each.room, set()).add(each.split)
+    assert len(where) == 20
+    assert all(len(splits) == 1 for splits in where.values())
+    assert 0.4 < sum(each.room is not None for each in planned) / len(planned) < 0.6
+
+
+def test_a_room_echoes_as_long_as_rooms_do_and_a_seed_makes_it_again():
+    pytest.importorskip("pyroomacoustics")
+    for number in range(4):
+        click = rooms.response(0, number, 16000)
+        assert click.max() == 1
+        assert click.argmax() < 16
+        energy = np.cumsum(click[::-1] ** 2)[::-1]
+        decay = 10 * np.log10(energy / energy[0])
+        # Schroeder 1965: the slope from -5 to -25 dB, as over 60.
+        seconds = (np.argmax(decay < -25) - np.argmax(decay < -5)) / 16000 * 3
+        assert 0.1 < seconds < 0.9
+        rooms.response.cache_clear()
+        np.testing.assert_array_equal(rooms.response(0, number, 16000), click)
+    voice = np.zeros(1600, np.float32)
+    voice[100:200] = 1000
+    wet = rooms.heard(voice, click)
+    assert np.abs(wet).max() == pytest.approx(1000, rel=1e-3)
+    assert np.abs(wet[1700:]).max() > 1
 
 
 @needs_espeak
@@ -124,7 +158,7 @@ def test_a_folder_of_other_things_is_left_alone(made, tmp_path):
     with pytest.raises(OutputError, match="not empty"):
         make(WISH, tmp_path)
     with pytest.raises(OutputError, match="another seed"):
-        make(Wish(("hey robot",), count=10, others=20, seed=4), made[0])
+        make(Wish(("hey robot",), count=10, others=20, seed=4, rooms=10), made[0])
 
 
 @needs_espeak
