@@ -131,7 +131,7 @@ def parse(data: bytes, where: str = "the model", path: Path = Path()) -> Bundle:
                       for name, digest in model.parts.items()}
     # What zipfile raises on archives with flipped bits, seen by flipping every one.
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, RuntimeError,
-            NotImplementedError, OverflowError, IndexError) as problem:
+            OverflowError, IndexError) as problem:
         raise ModelError(f"{where} has no readable {MEMBER} behind the model ({problem}). It may "
                          "be damaged, or come from another tool; copy it again, or make it with "
                          "edgernn quantize") from problem

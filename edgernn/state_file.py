@@ -63,8 +63,7 @@ def restore(path: Path, listeners: Mapping[str, Listener]) -> float | None:
                  for name, entry in about["streams"].items()}
     # What zipfile, json and numpy raise on damage, as tools/fuzz.py finds it.
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError,
-            NotImplementedError, RuntimeError, OverflowError, IndexError, MemoryError,
-            SyntaxError) as problem:
+            RuntimeError, OverflowError, IndexError, MemoryError, SyntaxError) as problem:
         raise StateError(f"{path} holds no states that can be read ({problem!r}). Delete it to "
                          "begin anew") from problem
     _restore_all(path, found, listeners)

@@ -67,3 +67,23 @@ def compiled_or_numpy(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "best", none)
         yield
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A mosquitto of the test's own."""
+    from tests.broker import Broker
+
+    broker = Broker(tmp_path)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def watcher(broker):
+    """A client of that broker, that is not ours."""
+    from tests.broker import Watcher
+
+    watcher = Watcher(broker)
+    yield watcher
+    watcher.close()

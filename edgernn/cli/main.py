@@ -11,13 +11,14 @@ import edgernn
 from edgernn.errors import EdgernnError
 
 VERBS = {
+    "new": "Make a wake word model from nothing but its phrase.",
     "synth": "Make data from nothing: a phrase, spoken by many voices.",
     "train": "Learn a recurrent model from recordings or sensor logs.",
     "quantize": "Turn a trained run or a Keras model into one int8 .tflite step.",
     "diagnose": "Look into a trained run: gradients, gates, units, states, in plots.",
     "compare": "Train a grid of cells and widths: which one for my device?",
     "finetune": "Train a run on in integers, so that less is lost.",
-    "evaluate": "Count what a wake word model misses and mistakes, in continuous audio.",
+    "evaluate": "Count what a model gets right, and in audio what it misses and mistakes.",
     "calibrate": "Choose a model's thresholds for a wanted rate of false alarms.",
     "export": "Turn a model into C for microcontrollers.",
     "simulate": "Run an exported project on this machine.",

@@ -53,7 +53,7 @@ def command(phrases: tuple[str, ...], count: int, others: int | None, out: Path,
     from edgernn.synth.sentences import NEUTRAL
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    wish = Wish(_phrases(phrases), count, count if others is None else others, seed,
+    wish = Wish(spoken_phrases(phrases), count, count if others is None else others, seed,
                 accents or ACCENTS, _lines(sentences) if sentences else NEUTRAL, nearest,
                 rooms=rooms)
     with Progress(console=Console(stderr=True), transient=True) as bars:
@@ -63,12 +63,12 @@ def command(phrases: tuple[str, ...], count: int, others: int | None, out: Path,
     print(json.dumps(made), flush=True)
 
 
-def _phrases(given: tuple[str, ...]) -> tuple[str, ...]:
+def spoken_phrases(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Phrases in small letters, each once; a usage error for what cannot be spoken."""
     found = tuple(dict.fromkeys(" ".join(phrase.lower().split()) for phrase in given))
     for phrase in found:
         if not phrase or set(phrase) & set(",[]"):
-            raise click.BadParameter(f"{phrase!r}; words without commas and brackets were needed",
-                                     param_hint="--phrase")
+            raise click.BadParameter(f"{phrase!r}; words without commas and brackets were needed")
     return found
 
 

@@ -78,9 +78,9 @@ def _of_zip(path: Path) -> bytes:
             return archive.read("config.json")
     except KeyError as problem:
         raise ModelError(f"{path} is a ZIP without config.json; {NEEDED}") from problem
-    # What zipfile raises on damage; the last two are its words for an unknown compression
+    # What zipfile raises on damage; RuntimeErrors are its words for an unknown compression
     # and for a password.
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as problem:
+    except (zipfile.BadZipFile, OSError, RuntimeError) as problem:
         raise ModelError(f"{path} is truncated or damaged ({problem}); {NEEDED}. Copy or save it "
                          "again") from problem
 

@@ -33,13 +33,6 @@ def rows():
     return np.random.default_rng(0).normal(0, 2, (200, 3)).round(3).tolist()
 
 
-@pytest.fixture
-def broker(tmp_path):
-    broker = Broker(tmp_path)
-    yield broker
-    broker.kill()
-
-
 def options(model):
     return ("stream", "--model", model, "--threshold", "0.01", "--smoothing-ms", "0",
             "--refractory-ms", "100", "--scores")

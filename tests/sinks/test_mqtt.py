@@ -23,20 +23,6 @@ LABELS = ("nothing", "yes", "a/b #1")
 TOLD = Told("kws.tflite", ("yes", "a/b #1"))
 
 
-@pytest.fixture
-def broker(tmp_path):
-    broker = Broker(tmp_path)
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def watcher(broker):
-    watcher = Watcher(broker)
-    yield watcher
-    watcher.close()
-
-
 def sink(broker, topic="home/hall", **options):
     return MqttSink(mqtt.parse(broker.url(topic), OutputError), LABELS, TOLD, **options)
 

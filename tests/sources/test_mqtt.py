@@ -18,20 +18,6 @@ from tests.sources.reading import Reading
 pytest.importorskip("paho.mqtt.client", reason='pip install "edgernn[mqtt]"')
 
 
-@pytest.fixture
-def broker(tmp_path):
-    broker = Broker(tmp_path)
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def sender(broker):
-    sender = Watcher(broker)
-    yield sender
-    sender.close()
-
-
 def listen(url, rate_hz=50.0, environment=None):
     frames = RowFrames(RowText(3, ("x", "y", "z")), rate_hz, "mqtt")
     return Reading(MqttRows(frames, mqtt.parse(url, SourceError, environment or {})))
@@ -48,14 +34,14 @@ class Talk:
         return words in self._text
 
 
-def test_rows_come_in_whatever_form_and_what_the_broker_kept_is_left_out(broker, sender):
-    sender.say("sensors/imu", "9,9,9", retain=True)
+def test_rows_come_in_whatever_form_and_what_the_broker_kept_is_left_out(broker, watcher):
+    watcher.say("sensors/imu", "9,9,9", retain=True)
     reading = listen(broker.url("sensors/imu"))
     until(lambda: reading.source.retained)
     for payload in ("1,2,3", '{"z":6,"y":5,"x":4}', "[[7,8,9],[10,11,12]]", "13,14,15\n16 17 18\n",
                     "no row"):
-        sender.say("sensors/imu", payload)
-    sender.say("sensors/other", "0,0,0")
+        watcher.say("sensors/imu", payload)
+    watcher.say("sensors/other", "0,0,0")
     until(lambda: reading.source.dropped)
     reading.close()
     assert reading.rows == [[i, i + 1, i + 2] for i in range(1, 17, 3)]
@@ -63,20 +49,20 @@ def test_rows_come_in_whatever_form_and_what_the_broker_kept_is_left_out(broker,
 
 
 def test_a_broker_killed_and_started_again_is_told_once_each_and_rows_go_on(
-        broker, sender, capsys):
-    sender.say("imu", "0,0,0", retain=True)
+        broker, watcher, capsys):
+    watcher.say("imu", "0,0,0", retain=True)
     reading = listen(broker.url("+"))
     until(lambda: reading.source.retained)
-    sender.say("imu", "1,1,1")
+    watcher.say("imu", "1,1,1")
     reading.until(1)
     broker.kill()
     time.sleep(0.3)
     broker.start()
     until(lambda: reading.source.reconnects)
-    sender.wait()
+    watcher.wait()
     # The subscription is asked for after the connection is made.
     for _ in range(100):
-        sender.say("imu", "2,2,2")
+        watcher.say("imu", "2,2,2")
         if len(reading.frames) > 1:
             break
         time.sleep(0.05)
@@ -95,22 +81,22 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(broker, capsys):
     until(lambda: "is away" in talk)
     broker.start()
     until(lambda: "is there after" in talk)
-    sender = Watcher(broker)
+    watcher = Watcher(broker)
     for _ in range(100):
-        sender.say("imu", "1,1,1")
+        watcher.say("imu", "1,1,1")
         if reading.frames:
             break
         time.sleep(0.05)
     reading.until(1)
     reading.close()
-    sender.close()
+    watcher.close()
 
 
 def test_a_password_lets_us_in_and_a_wrong_one_is_an_error(tmp_path):
     broker = Broker(tmp_path, "anna", "geh:eim@")
     try:
-        sender = Watcher(broker, user="anna", password="geh:eim@")
-        sender.say("imu", "1,2,3", retain=True)
+        watcher = Watcher(broker, user="anna", password="geh:eim@")
+        watcher.say("imu", "1,2,3", retain=True)
         for url, environment in (
                 (broker.url("imu", "anna@"), {mqtt.PASSWORD: "geh:eim@"}),
                 (broker.url("imu", "anna:geh%3Aeim%40@"), {})):
@@ -124,7 +110,7 @@ def test_a_password_lets_us_in_and_a_wrong_one_is_an_error(tmp_path):
             assert "refused us" in str(reading.problem)
             assert "falsch" not in str(reading.problem)
             reading.close()
-        sender.close()
+        watcher.close()
     finally:
         broker.kill()
 

@@ -1,0 +1,165 @@
+"""A wake word from nothing: spoken, learned, quantized, given thresholds, and judged.
+
+What `edgernn synth`, `train`, `quantize`, `calibrate` and `evaluate` do, one after another in
+one folder; a stage whose result is there is not done again.
+"""
+
+import csv
+import dataclasses
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgernn import bundle, files
+from edgernn.errors import DataError
+from edgernn.synth import corpus
+from edgernn.synth.plan import OTHER, Wish
+from edgernn.train import evaluate_page, mix
+from edgernn.train.config import TrainConfig
+from edgernn.train.evaluate_run import Beside, Materials, calibrated, evaluate
+from edgernn.train.fit import fit
+from edgernn.train.loop import Epoch
+from edgernn.train.quantize import quantize_run
+from edgernn.train.readers import load, read
+from edgernn.train.readers.audio import read_sounds
+
+RECIPE = TrainConfig(task="spot", units=64, front=32, dropout=0.1, batch=32, carry=0.5,
+                     warp=0.1, equalize_db=2.0, scenes=600, early_stopping=False, average=0.99)
+"""What a word is learned by; epochs, keywords and seed are asked for.
+
+Lessons begin with the state that others left, half of them: a device never resets, and a
+model that has only ever begun anew does not hear a word after a sentence.
+"""
+GRID = tuple(round(0.05 * i, 2) for i in range(2, 20))
+PROFILE = "int8x16"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted."""
+
+    phrases: tuple[str, ...]
+    out: Path
+    count: int = 1200
+    epochs: int = 30
+    seed: int = 0
+    rooms: int = 40
+    positives: Path | None = None
+    """Recordings of the phrases by people, in folders of their names, to learn from too."""
+    negatives: tuple[Path, ...] = ()
+    noise: tuple[Path, ...] = ()
+    per_hour: float = 0.5
+    """False alarms that thresholds are chosen for."""
+
+    @property
+    def data(self) -> Path:
+        """Folder of what was spoken."""
+        return self.out / "data"
+
+    @property
+    def run(self) -> Path:
+        """Run folder."""
+        return self.out / "run"
+
+    @property
+    def model(self) -> Path:
+        """The finished model."""
+        return self.out / f"{'-'.join(self.phrases[0].split())}.tflite"
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told how far it is."""
+
+    stage: Callable[[str], None] = lambda name: None
+    spoken: Callable[[int, int], None] = lambda done, total: None
+    learned: Callable[[Epoch], None] = lambda epoch: None
+
+
+def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
+    """Make the model of an order, from where it was left.
+
+    Returns
+    -------
+    dict
+        What `evaluate` found, on voices that were never trained on.
+
+    Raises
+    ------
+    DataError, ConfigError, OutputError
+    """
+    watch.stage("speaking")
+    wish = Wish(order.phrases, order.count, order.count, order.seed, rooms=order.rooms)
+    corpus.make(wish, order.data, command, progress=watch.spoken)
+    if not order.run.exists():
+        watch.stage("training")
+        _train(order, watch)
+    watch.stage("quantizing")
+    whole = order.model.with_suffix(".uncalibrated.tflite")
+    quantize_run(order.run, whole, PROFILE, command=command)
+    watch.stage("choosing thresholds")
+    chosen = calibrated(whole, _materials(order, "validation"), "auto", order.per_hour)
+    made = bundle.read(whole)
+    bundle.write(order.model, bundle.attach(made.flatbuffer, dataclasses.replace(
+        made.spec, detector=chosen.detector)))
+    whole.unlink()
+    watch.stage("evaluating")
+    tree = evaluate(order.model, _materials(order, "test"), "auto", GRID, Beside(order.run))
+    page = evaluate_page.page(tree, bundle.read(order.model).spec, command)
+    files.write(order.out / "report.html", page.encode())
+    files.write(order.out / "README.md", _readme(order, command, tree).encode())
+    return tree
+
+
+def _train(order: Order, watch: Watch) -> None:
+    config = dataclasses.replace(RECIPE, keywords=order.phrases, epochs=order.epochs,
+                                 seed=order.seed)
+    data = [load(order.data, noise=order.noise, seed=order.seed)]
+    if order.positives:
+        own = read(order.positives, seed=order.seed)
+        unknown = sorted(set(own.labels) - {*order.phrases, OTHER})
+        if unknown:
+            raise DataError(f"{order.positives} has the label {unknown[0]!r}; a folder named "
+                            f"{order.phrases[0]!r} was needed, and {OTHER} for anything else")
+        data.append(own)
+    negatives = read_sounds(order.negatives, config.sample_rate_hz)
+    fit(config, mix.join(data, lambda message: None), order.run, watch.learned,
+        negatives=negatives)
+
+
+def _materials(order: Order, split: str) -> Materials:
+    """The words of a split, and what else was said by its voices."""
+    with (order.data / "index.csv").open(newline="", encoding="utf-8") as file:
+        other = tuple(order.data / line["path"] for line in csv.DictReader(file)
+                      if line["label"] == OTHER and line["split"] == split)
+    return Materials(order.data, other, order.noise, (10.0,), split, order.seed)
+
+
+README = """\
+# {names}
+
+Made by
+
+    {command}
+
+from recordings that espeak-ng spoke (GPL-3.0 software; what it says is yours), and heard with
+
+    edgernn stream --model {model}
+
+On the {voices} synthesized recordings of voices never trained on, int8, state carried: {missed}
+missed ({low:.1%} to {high:.1%}, 95 %), {alarms} false alarms in {hours:.2f} h of other speech
+({least:.2f} to {most:.2f} an hour). People sound different from synthesizers: record some
+(`edgernn evaluate {model} --positives FOLDER`) before you believe this. report.html says more.
+"""
+
+
+def _readme(order: Order, command: str, tree: dict[str, Any]) -> str:
+    words = [each for each in tree["words"] if each["state"] == "carried"][-1]
+    alarms = tree["negatives"]
+    return README.format(
+        names=", ".join(order.phrases), command=command, model=shlex.quote(str(order.model)),
+        voices=words["said"], missed=words["missed"], low=words["miss_interval"][0],
+        high=words["miss_interval"][1], alarms=alarms["false_alarms"], hours=alarms["hours"],
+        least=alarms["interval"][0], most=alarms["interval"][1])
