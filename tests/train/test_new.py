@@ -1,0 +1,76 @@
+"""A wake word from nothing, in one command."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from edgernn import bundle
+from edgernn.errors import DataError
+from edgernn.step import StepModel
+from edgernn.train import new
+from tests.sounds import RATE, wandering
+
+pytest.importorskip("espeakng_loader", reason='pip install "edgernn[synth]"')
+pytest.importorskip("tensorflow", reason='pip install "edgernn[train]"')
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(new, "RECIPE", dataclasses.replace(
+        new.RECIPE, units=8, layers=1, front=8, scenes=30))
+
+
+def order(tmp_path, **changes):
+    return new.Order(**({"phrases": ("hey robot",), "out": tmp_path / "made", "count": 60,
+                         "epochs": 1, "rooms": 0} | changes))
+
+
+@pytest.mark.slow
+def test_a_phrase_becomes_a_model_and_a_report_and_is_not_learned_twice(tmp_path):
+    stages = []
+    wanted = order(tmp_path)
+    tree = new.make(wanted, "edgernn new <it>", new.Watch(stages.append))
+    assert stages == ["speaking", "training", "quantizing", "choosing thresholds", "evaluating"]
+    model = StepModel.open(wanted.model)
+    assert model.labels == ("_other_", "hey robot")
+    assert model.spec.detector is not None
+    assert tree["words"][0]["said"] == 6  # a tenth is spoken by voices that are only tested on
+    assert {"float_reset", "float_carried"} <= tree["answers"].keys()
+    assert "edgernn new &lt;it&gt;" in (wanted.out / "report.html").read_text()
+    assert f"edgernn stream --model {wanted.model}" in (wanted.out / "README.md").read_text()
+    assert sorted(os.listdir(wanted.out)) == ["README.md", "data", "hey-robot.tflite",
+                                              "report.html", "run"]
+    trained = (wanted.run / "metrics.json").stat().st_mtime_ns
+    assert new.make(wanted, "edgernn new <it>")["words"] == tree["words"]
+    assert (wanted.run / "metrics.json").stat().st_mtime_ns == trained
+    assert json.dumps(tree)
+    assert not bundle.read(wanted.model).foreign
+
+
+def test_thresholds_are_chosen_on_sentences_and_judged_on_what_sounds_alike_too(tmp_path):
+    wanted = order(tmp_path)
+    wanted.data.mkdir(parents=True)
+    (wanted.data / "index.csv").write_text(
+        "path,label,speaker,split,accent,text\n"
+        "a.wav,_other_,f1,validation,en,the weather\n"
+        "b.wav,_other_,f1,validation,en,[[heI l'oUbO2t]]\n"
+        "c.wav,_other_,f2,test,en,good morning\n"
+        "d.wav,hey robot,f1,validation,en,hey robot\n")
+    names = {alike: [path.name for path in new._materials(wanted, "validation", alike).negatives]
+             for alike in (True, False)}
+    assert names == {True: ["a.wav", "b.wav"], False: ["a.wav"]}
+
+
+@pytest.mark.slow
+def test_recordings_of_something_else_are_refused_before_anything_is_learned(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    folder = tmp_path / "own" / "hello robot"
+    folder.mkdir(parents=True)
+    for i in range(8):
+        soundfile.write(folder / f"{i}.wav", wandering(1.0, i), RATE)
+    wanted = order(tmp_path, positives=tmp_path / "own")
+    with pytest.raises(DataError, match="a folder named 'hey robot' was needed"):
+        new.make(wanted, "edgernn new")
+    assert not wanted.run.exists()
