@@ -61,7 +61,7 @@ $(VENV)/.device: pyproject.toml $(NATIVE)
 	touch $@
 
 $(VENV)/.all: $(VENV)/.device
-	$(BIN)/pip install --quiet --editable '.[device,audio,train,synth,esphome,dev]'
+	$(BIN)/pip install --quiet --editable '.[device,audio,train,synth,esphome,docs,dev]'
 	touch $@
 
 # tflite-runtime was built against numpy 1 for Python up to 3.11: a room of its own,
