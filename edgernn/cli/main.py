@@ -12,6 +12,7 @@ from edgernn.errors import EdgernnError
 
 VERBS = {
     "new": "Make a wake word model from nothing but its phrase.",
+    "record": "Record your own clips, checked and trimmed.",
     "synth": "Make data from nothing: a phrase, spoken by many voices.",
     "train": "Learn a recurrent model from recordings or sensor logs.",
     "quantize": "Turn a trained run or a Keras model into one int8 .tflite step.",

@@ -1,6 +1,5 @@
 """A folder of synthesized recordings that `edgernn train` takes as it is."""
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -8,7 +7,6 @@ import json
 import multiprocessing
 import os
 import threading
-import wave
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgernn import files
 from edgernn.errors import DataError, OutputError
+from edgernn.recording.clips import write_wav
 from edgernn.synth import rooms
 from edgernn.synth.espeak import Espeak, the_espeak
 from edgernn.synth.plan import Recipe, Wish, recipes
@@ -223,20 +222,3 @@ def _trimmed(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
         return samples[:0]
     margin = int(MARGIN_S * rate_hz)
     return samples[max(0, loud[0] - margin):loud[-1] + 1 + margin]
-
-
-def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int) -> None:
-    """Write a mono wav whole, or leave `path` as it was.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    data = io.BytesIO()
-    with contextlib.closing(wave.open(data, "wb")) as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate_hz)
-        file.writeframes(samples.astype("<i2").tobytes())
-    files.write(path, data.getvalue())

@@ -22,6 +22,8 @@ NOISE = re.compile(r"WARNING: All log messages before absl|[IWE]0000 \d\d:\d\d")
 """What TensorFlow says for itself while it is imported."""
 WIDEST = 110
 """Longer lines are left out of a page."""
+TIME = re.compile(r"\bin \d+ s\b")
+"""How long it took, which is left out of the comparison."""
 LEFT_OUT = "..."
 """A line of a tutorial that stands for any number of lines."""
 SHARE, BESIDE = 0.25, 0.06
@@ -101,6 +103,7 @@ def differing(shown: tuple[str, ...], printed: list[str]) -> list[str]:
 
 def alike(shown: str, printed: str) -> bool:
     """Whether two lines say the same, but for how exact their numbers are."""
+    shown, printed = (TIME.sub("", line) for line in (shown, printed))
     words = [" ".join(re.sub(r"[─━┄]+", "─", NUMBER.sub("#", line)).split())
              for line in (shown.rstrip(), printed)]
     if words[0] != words[1]:

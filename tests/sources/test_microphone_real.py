@@ -210,3 +210,30 @@ def test_only_the_channel_with_speech_is_heard_to_speak(start_pulse, tmp_path):
     assert summary["detections"] == 0
     assert summary["silent_s"] > 5
     assert [line for line in said if "is silent" in line] == [said[1]]
+
+
+def test_clips_said_to_the_microphone_are_recorded(start_pulse, tmp_path):
+    pulse = start_pulse()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgernn", "record", "--label", "word", "--count", "2", "--out",
+         str(tmp_path / "clips"), "--device", "pulse"],
+        env=pulse.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = process.stderr.readline()
+    if "pulse is no device" in first or "No microphone was found" in first:
+        pytest.skip(f"PortAudio sees no PulseAudio: {NEEDS}")
+    time.sleep(3)  # as above
+    rng, rate = np.random.default_rng(0), 16000
+    word = rng.normal(0, 4000, rate // 2) * np.hanning(rate // 2)
+    pause = rng.normal(0, 30, rate)
+    soundfile.write(tmp_path / "said.wav", np.concatenate([pause, word, pause, word, pause]
+                                                          ).astype(np.int16), rate)
+    pulse.play(tmp_path / "said.wav")
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert json.loads(out)["kept"] == 2, said
+    for number in range(2):
+        samples, rate = soundfile.read(tmp_path / "clips" / "word" / f"000{number}.wav",
+                                       dtype="int16")
+        assert rate == 16000
+        assert len(samples) / rate == pytest.approx(0.9, abs=0.25)
+        assert np.abs(samples.astype(int)).max() > 1000

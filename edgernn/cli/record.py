@@ -1,0 +1,128 @@
+"""`edgernn record`: one's own clips, word by word."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgernn.cli.mic_options import LISTENING, WATCHING, WantedMicrophone, gather
+from edgernn.errors import SourceError
+
+LABEL = re.compile(r"\w[\w .+'-]*")
+
+
+@click.command()
+@click.option("--label", required=True, help="What will be said, as the model is to call it.")
+@click.option("--count", type=click.IntRange(1), default=20, show_default=True,
+              help="Good clips there should be of it by this speaker.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+              help="Folder to make, or to go on with; `edgernn train` takes it.")
+@click.option("--speaker", default="", help="Who speaks; models are judged by speakers held out.")
+@click.option("--background", type=click.FloatRange(0, min_open=True), metavar="MINUTES",
+              help="Record the room instead, all of it, as noise or negatives.")
+@click.option("--rate", "rate_hz", type=click.IntRange(8000, 48000), default=16000,
+              show_default=True, help="Samples per second to keep.")
+@click.option("--input", "source", default="mic", show_default=True,
+              help="mic, or an audio file to take the clips from.")
+def command(label: str, count: int, out: Path, speaker: str, background: float | None,
+            rate_hz: int, source: str, **named: Any) -> None:
+    """Record clips of one word, checked and trimmed.
+
+    Say the word when asked, with a pause after it. Each clip is found by its loudness, judged
+    (too quiet, too loud, too noisy, cut short: it says so and asks again), trimmed and kept in
+    OUT/LABEL. The same command goes on where it was stopped; Ctrl-C loses nothing that was kept.
+    """
+    from edgernn.recording.clips import Clips
+
+    if not LABEL.fullmatch(label):
+        raise click.UsageError(f"--label {label!r}: letters, digits, spaces and _ . - + ' were "
+                               "needed, since it becomes a folder's name")
+    wanted = gather(named)
+    if source != "mic":
+        wanted.refuse("--input is a file")
+    clips = Clips(out, rate_hz)
+    there = clips.count(label, speaker)
+    with _opened(source, wanted, rate_hz) as heard:
+        try:
+            kept = _room(clips, label, speaker, heard, background) if background else \
+                _words(clips, label, speaker, heard, count - there, there)
+        except KeyboardInterrupt:  # the way to stop; every clip kept so far is whole
+            kept = clips.count(label, speaker) - there
+    print(json.dumps({"out": str(out), "label": label, "kept": kept, "there": there + kept}),
+          flush=True)
+
+
+for _option in (*LISTENING, *WATCHING):
+    command = _option(command)
+
+
+def _opened(source: str, wanted: WantedMicrophone, rate_hz: int) -> Any:
+    if source == "mic":
+        return wanted.open(rate_hz, rate_hz // 50)
+    from edgernn.sources.wav import WavSource
+
+    return WavSource(source, rate_hz, rate_hz // 50, "the clips")
+
+
+def _words(clips: Any, label: str, speaker: str, heard: Any, missing: int, there: int) -> int:
+    """How many good ones were kept."""
+    from edgernn.recording.takes import Takes
+
+    takes, kept = Takes(clips.rate_hz), 0
+    if missing < 1:
+        _say(f"there are {there} of {label!r} already; a larger --count asks for more")
+        return 0
+    _say("quiet, please: listening to the room")
+    asked = False
+    for frame in heard:
+        if frame.gap:
+            _say("audio was lost; the word that was being said is left out")
+            takes, asked = Takes(clips.rate_hz), False
+        found = takes.push(frame.samples)
+        for take in found:
+            if take.fault:
+                _say(take.fault)
+                continue
+            path = clips.add(label, speaker, take.samples)
+            kept += 1
+            _say(f"kept {path.name}: {len(take.samples) / clips.rate_hz:.2f} s, peak "
+                 f"{take.peak_dbfs:.0f} dBFS, {take.loud_dbfs - take.floor_dbfs:.0f} dB over the "
+                 "room")
+            if kept == missing:
+                return kept
+        if takes.listening and (found or not asked):
+            asked = True
+            _say(f"[{there + kept + 1}/{there + missing}] say {label!r}")
+    if not kept:
+        raise SourceError("no good clip was found before the audio ended. Say the word alone, with "
+                          "half a second of quiet around it")
+    return kept
+
+
+def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> int:
+    """All that is heard, as one clip."""
+    import numpy as np
+
+    wanted, pieces, count = round(minutes * 60 * clips.rate_hz), [], 0
+    _say(f"recording {minutes:g} minutes; Ctrl-C ends it earlier")
+    try:
+        for frame in heard:
+            pieces.append(frame.samples.copy())
+            count += len(frame.samples)
+            if count >= wanted:
+                break
+    except KeyboardInterrupt:
+        pass
+    if not pieces:
+        raise SourceError("nothing was heard. See that the microphone is on: edgernn devices "
+                          "--level")
+    path = clips.add(label, speaker, np.concatenate(pieces)[:wanted])
+    _say(f"kept {path}: {min(count, wanted) / clips.rate_hz:.0f} s")
+    return 1
+
+
+def _say(text: str) -> None:
+    print(f"edgernn: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Recording one's own clips: found, judged, trimmed and kept."""

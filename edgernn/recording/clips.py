@@ -1,0 +1,97 @@
+"""A folder of clips that `edgernn train`, `evaluate` and `new` take as it is."""
+
+import csv
+import io
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgernn import files
+from edgernn.errors import OutputError
+
+INDEX = "index.csv"
+COLUMNS = ("path", "label", "speaker")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """LABEL/NNNN.wav and an index.csv; every clip is written whole, then the index."""
+
+    folder: Path
+    rate_hz: int
+
+    def lines(self) -> list[dict[str, str]]:
+        """The index as it is.
+
+        Raises
+        ------
+        OutputError
+            If it is not one of ours, or cannot be read.
+        """
+        path = self.folder / INDEX
+        if not path.exists():
+            return []
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                found = list(reader)
+        except (OSError, UnicodeDecodeError, csv.Error) as problem:
+            raise OutputError(f"{path} cannot be read ({problem}). Choose another --out") \
+                from problem
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise OutputError(f"{path} has the columns {', '.join(reader.fieldnames or ())}; "
+                              f"{', '.join(COLUMNS)} were needed to go on with it. Choose another "
+                              "--out")
+        return found
+
+    def count(self, label: str, speaker: str) -> int:
+        """How many there are of that label by that speaker."""
+        return sum((line["label"], line["speaker"]) == (label, speaker) for line in self.lines())
+
+    def add(self, label: str, speaker: str, samples: NDArray[np.int16]) -> Path:
+        """Keep one more.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; what is there stays as it is.
+        """
+        lines = self.lines()
+        own = self.folder / label
+        try:
+            own.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise OutputError(f"{own} cannot be made: {problem.strerror}. Choose another --out") \
+                from problem
+        number = max((int(path.stem) for path in own.glob("*.wav") if path.stem.isdigit()),
+                     default=-1) + 1
+        path = own / f"{number:04d}.wav"
+        write_wav(path, samples, self.rate_hz)
+        lines.append(dict(zip(COLUMNS, (str(path.relative_to(self.folder)), label, speaker),
+                              strict=True)))
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+        files.write(self.folder / INDEX, text.getvalue().encode())
+        return path
+
+
+def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int) -> None:
+    """Write a mono wav whole, or leave `path` as it was.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(samples.astype("<i2").tobytes())
+    files.write(path, data.getvalue())

@@ -1,0 +1,142 @@
+"""Clips of one's own: found, judged, trimmed, kept."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgernn.errors import OutputError
+from edgernn.recording.clips import Clips
+from edgernn.recording.takes import LONGEST_S, MARGIN_S, Takes
+
+RATE = 16000
+
+
+def room(seconds, level=30.0, seed=0):
+    return np.random.default_rng(seed).normal(0, level, int(seconds * RATE))
+
+
+def said(seconds=0.5, level=4000.0, seed=1):
+    """A word: noise that swells and falls."""
+    count = int(seconds * RATE)
+    return np.random.default_rng(seed).normal(0, level, count) * np.hanning(count + 2)[1:-1] ** 0.3
+
+
+def audio(*parts):
+    return np.clip(np.concatenate(parts), -32768, 32767).astype(np.int16)
+
+
+def taken(samples, cuts=()):
+    takes = Takes(RATE)
+    return [take for piece in np.split(samples, sorted(cuts)) for take in takes.push(piece)]
+
+
+def test_words_are_found_trimmed_and_told_apart_from_the_room():
+    found = taken(audio(room(1), said(), room(1), said(0.8, seed=2), room(1)))
+    assert [take.fault for take in found] == ["", ""]
+    for take, seconds in zip(found, (0.5, 0.8), strict=True):
+        assert len(take.samples) / RATE == pytest.approx(seconds + 2 * MARGIN_S, abs=0.1)
+        assert take.loud_dbfs - take.floor_dbfs > 30
+    quiet = found[0].samples[:int(0.1 * RATE)].astype(float)
+    assert np.sqrt(np.mean(quiet**2)) < 100
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 3 * RATE), max_size=8))
+def test_how_audio_is_cut_into_pieces_changes_nothing(cuts):
+    samples = audio(room(1), said(), room(0.7), said(0.3, seed=3), room(0.8))
+    whole, pieces = taken(samples), taken(samples, cuts)
+    assert len(whole) == len(pieces) == 2
+    for a, b in zip(whole, pieces, strict=True):
+        np.testing.assert_array_equal(a.samples, b.samples)
+        assert (a.fault, a.floor_dbfs) == (b.fault, b.floor_dbfs)
+
+
+@pytest.mark.parametrize(("sound", "what"), [
+    (audio(room(1), said(level=400), room(1)), "Speak up"),
+    (audio(room(1), said(level=60000), room(1)), "full scale: too loud"),
+    (audio(room(1, 900), said(level=3400), room(1, 900, 5)), "dB over the room"),
+    (audio(room(1), said(0.08), room(1)), "a click"),
+    (audio(room(1), said(LONGEST_S + 1), room(1)), "one word at a time")])
+def test_a_bad_clip_says_what_is_wrong_and_what_to_do(sound, what):
+    found = taken(sound)
+    assert found
+    assert what in found[0].fault
+
+
+def test_nothing_is_found_in_a_room_that_slowly_grows_louder():
+    assert not taken(audio(*(room(1, 30 * 1.4**i, i) for i in range(10))))
+
+
+def record(*arguments):
+    return subprocess.run([sys.executable, "-m", "edgernn", "record", *map(str, arguments)],
+                          capture_output=True, text=True)
+
+
+@pytest.fixture
+def spoken(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    path = tmp_path / "session.wav"
+    soundfile.write(path, audio(room(1), *(part for i in range(4) for part in
+                                           (said(seed=i), room(1, seed=i)))), RATE)
+    return path
+
+
+def test_a_session_is_kept_and_the_next_one_goes_on(spoken, tmp_path):
+    out = tmp_path / "clips"
+    done = record("--label", "computer", "--count", 3, "--out", out, "--input", spoken)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"out": str(out), "label": "computer", "kept": 3, "there": 3}
+    assert "[1/3] say 'computer'" in done.stderr
+    done = record("--label", "computer", "--count", 5, "--out", out, "--input", spoken)
+    assert json.loads(done.stdout)["there"] == 5
+    done = record("--label", "alexa", "--count", 3, "--out", out, "--input", spoken)
+    assert done.returncode == 0
+    with (out / "index.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["path"] for line in lines[:2]] == ["computer/0000.wav", "computer/0001.wav"]
+    from edgernn.train.readers import read
+
+    data = read(out)
+    assert data.labels == ("alexa", "computer")
+    assert len(data.recordings) == 8
+
+
+def test_speakers_are_counted_apart(tmp_path):
+    clips = Clips(tmp_path, RATE)
+    for speaker in ("ann", "bob", "ann"):
+        clips.add("computer", speaker, audio(room(0.5)))
+    assert (clips.count("computer", "ann"), clips.count("computer", "bob")) == (2, 1)
+    assert (clips.count("alexa", "ann"), clips.count("computer", "")) == (0, 0)
+
+
+def test_a_room_is_kept_whole(spoken, tmp_path):
+    done = record("--label", "room", "--background", 0.05, "--out", tmp_path / "clips", "--input",
+                  spoken)
+    assert done.returncode == 0, done.stderr
+    import soundfile
+
+    samples, rate = soundfile.read(tmp_path / "clips" / "room" / "0000.wav", dtype="int16")
+    assert len(samples) == 3 * rate
+
+
+def test_silence_is_an_error_that_says_what_to_do(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "quiet.wav", audio(room(3)), RATE)
+    done = record("--label", "computer", "--out", tmp_path / "clips", "--input",
+                  tmp_path / "quiet.wav")
+    assert done.returncode == 1
+    assert "Say the word alone" in done.stderr
+    assert record("--label", "../x", "--out", tmp_path).returncode == 2
+
+
+def test_an_index_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "index.csv").write_text("file,text\na.wav,hello\n")
+    with pytest.raises(OutputError, match="path, label, speaker were needed"):
+        Clips(tmp_path, RATE).add("computer", "", audio(room(1)))
+    assert (tmp_path / "index.csv").read_text() == "file,text\na.wav,hello\n"
