@@ -1,5 +1,7 @@
 """Rounding, which is done here and nowhere else."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,3 +60,49 @@ def test_a_shift_is_a_division_rounded_up_at_ties(codes, shift):
     expected = np.floor((codes.astype(float) - 4096) / 2**shift + 0.5)
     found = shift_codes(codes, 4096, shift, 0, "int16")
     np.testing.assert_array_equal(found, np.clip(expected, -32768, 32767))
+
+
+@pytest.mark.parametrize("q", TYPES)
+def test_reals_become_the_codes_that_python_rounds_them_to(q):
+    real = ((np.arange(-300, 300) + 0.5) * q.scale).astype(np.float32)  # near ties, or on them
+    expected = [min(max(round(float(r) / q.scale) + q.zero_point, q.low), q.high) for r in real]
+    found = quantize(real, q)
+    assert (found.tolist(), found.dtype) == (expected, q.dtype)
+
+
+@pytest.mark.parametrize("q", TYPES)
+def test_reals_beyond_the_codes_saturate(q):
+    assert quantize([1e9, -1e9], q).tolist() == [q.high, q.low]
+
+
+@pytest.mark.parametrize("q", TYPES)
+def test_features_in_double_precision_become_the_codes_of_single_precision(q):
+    real = (np.arange(-300, 300) + 0.5) * q.scale * (1 + 1e-12)  # in float32 it may be the tie
+    found = quantize_features(real, q)
+    np.testing.assert_array_equal(found, quantize_features(real.astype(np.float32), q))
+    assert found.dtype == q.dtype
+
+
+def test_what_codes_stand_for_has_single_precision():
+    assert dequantize([1, 2], TYPES[0]).dtype == np.float32
+
+
+@pytest.mark.parametrize(("zero_point", "expected"), [(0, [-128, -3, 0, 3, 127]),
+                                                      (-5, [-128, -8, -5, -2, 127]),
+                                                      (9, [-128, 6, 9, 12, 127])])
+def test_shifted_codes_are_moved_to_the_zero_point_and_saturate(zero_point, expected):
+    codes = np.array([-32768, -96, 0, 96, 32767], np.int16)
+    found = shift_codes(codes, 0, 5, zero_point, "int8")
+    assert (found.tolist(), found.dtype) == (expected, np.int8)
+
+
+@pytest.mark.parametrize("q", TYPES)
+def test_the_fast_quantizer_allocates_nothing_of_a_frames_size(q):
+    width = 100_000
+    fast, real = FeatureQuantizer(q, width), np.ones(width, np.float32)
+    tracemalloc.start()
+    try:
+        fast(real)
+        assert tracemalloc.get_traced_memory()[1] < width
+    finally:
+        tracemalloc.stop()

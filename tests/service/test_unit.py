@@ -1,5 +1,6 @@
 """Units of systemd, read by systemd."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,10 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"),
 
 
 def service(*arguments, home, typed=None):
+    watched = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return subprocess.run([sys.executable, "-m", "edgernn", "service", *arguments],
                           capture_output=True, text=True, input=typed,
-                          env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, timeout=60)
+                          env={"HOME": str(home), "PATH": "/usr/bin:/bin"} | watched, timeout=60)
 
 
 @needs_systemd
