@@ -80,9 +80,11 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def make_models() -> Path:
-    """The models that rooms without flatbuffers cannot make."""
-    folder = ROOT / "models"
+def make_models(commit: str) -> Path:
+    """The models that rooms without flatbuffers cannot make, of this commit."""
+    folder = ROOT / f"models-{commit}"
+    if any(folder.glob("*.tflite")):
+        return folder
     done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", DEVICE[3]],
                           cwd=PROJECT, env=_environment(folder), capture_output=True, text=True)
     if not any(folder.glob("*.tflite")):
@@ -175,7 +177,7 @@ def main() -> None:
                             capture_output=True, text=True, check=True).stdout.strip()
     kept = ROOT / "results.json"
     results: dict[str, dict] = json.loads(kept.read_text()) if kept.exists() else {}
-    models = make_models()
+    models = make_models(commit)
     for room in ROOMS:
         if chosen.only and room.name not in chosen.only:
             continue
