@@ -1,5 +1,6 @@
 """`edgernn record`: one's own clips, word by word."""
 
+import itertools
 import json
 import re
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from edgernn.cli.mic_options import LISTENING, WATCHING, WantedMicrophone, gather
 from edgernn.errors import SourceError
@@ -71,57 +73,74 @@ def _words(clips: Any, label: str, speaker: str, heard: Any, missing: int, there
     """How many good ones were kept."""
     from edgernn.recording.takes import Takes
 
-    takes, kept = Takes(clips.rate_hz), 0
+    takes, kept, asked = Takes(clips.rate_hz), 0, False
     if missing < 1:
         _say(f"there are {there} of {label!r} already; a larger --count asks for more")
         return 0
     _say("quiet, please: listening to the room")
-    asked = False
-    for frame in heard:
-        if frame.gap:
+    for frame in itertools.chain(heard, (None,)):
+        if frame is not None and frame.gap:
             _say("audio was lost; the word that was being said is left out")
             takes, asked = Takes(clips.rate_hz), False
-        found = takes.push(frame.samples)
+        found = takes.end() if frame is None else takes.push(frame.samples)
         for take in found:
-            if take.fault:
-                _say(take.fault)
-                continue
-            path = clips.add(label, speaker, take.samples)
-            kept += 1
-            _say(f"kept {path.name}: {len(take.samples) / clips.rate_hz:.2f} s, peak "
-                 f"{take.peak_dbfs:.0f} dBFS, {take.loud_dbfs - take.floor_dbfs:.0f} dB over the "
-                 "room")
+            kept += _judged(clips, label, speaker, take)
             if kept == missing:
                 return kept
-        if takes.listening and (found or not asked):
+        if frame is not None and takes.listening and (found or not asked):
             asked = True
             _say(f"[{there + kept + 1}/{there + missing}] say {label!r}")
     if not kept:
         raise SourceError("no good clip was found before the audio ended. Say the word alone, with "
                           "half a second of quiet around it")
+    _say(f"the audio ended with {there + kept} of {there + missing}; the same command goes on")
     return kept
 
 
-def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> int:
-    """All that is heard, as one clip."""
-    import numpy as np
+def _judged(clips: Any, label: str, speaker: str, take: Any) -> bool:
+    """Whether it was good enough to be kept, which is said."""
+    if take.fault:
+        _say(take.fault)
+        return False
+    path = clips.add(label, speaker, take.samples)
+    _say(f"kept {path.name}: {len(take.samples) / clips.rate_hz:.2f} s, peak "
+         f"{take.peak_dbfs:.0f} dBFS, {take.loud_dbfs - take.floor_dbfs:.0f} dB over the room")
+    return True
 
-    wanted, pieces, count = round(minutes * 60 * clips.rate_hz), [], 0
+
+def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> int:
+    """All that is heard, a minute a clip: what ends it early costs none of those before."""
+    minute = clips.rate_hz * 60
+    wanted, kept, count = round(minutes * minute), 0, 0
+    pieces: list[Any] = []
+
+    def keep() -> None:
+        nonlocal kept
+        path = clips.add(label, speaker, np.concatenate(pieces))
+        kept += 1
+        _say(f"kept {path}: {sum(len(piece) for piece in pieces) / clips.rate_hz:.0f} s")
+        pieces.clear()
+
     _say(f"recording {minutes:g} minutes; Ctrl-C ends it earlier")
     try:
         for frame in heard:
-            pieces.append(frame.samples.copy())
-            count += len(frame.samples)
+            if frame.gap:
+                _say(f"{frame.gap / clips.rate_hz:.2f} s of audio were lost here")
+            pieces.append(frame.samples[:wanted - count].copy())
+            count += len(pieces[-1])
+            if sum(len(piece) for piece in pieces) >= minute:
+                keep()
             if count >= wanted:
                 break
     except KeyboardInterrupt:
         pass
-    if not pieces:
+    finally:
+        if pieces:
+            keep()
+    if not kept:
         raise SourceError("nothing was heard. See that the microphone is on: edgernn devices "
                           "--level")
-    path = clips.add(label, speaker, np.concatenate(pieces)[:wanted])
-    _say(f"kept {path}: {min(count, wanted) / clips.rate_hz:.0f} s")
-    return 1
+    return kept
 
 
 def _say(text: str) -> None:

@@ -74,6 +74,12 @@ class Takes:
                 found.append(take)
         return found
 
+    def end(self) -> list[Take]:
+        """The word that was being said when the audio ended, if there was one."""
+        if self._begun < 0:
+            return []
+        return [self._end(long=False)]
+
     def _hear(self, block: NDArray[np.int16]) -> Take | None:
         self._blocks.append(block)
         self._levels.append(dbfs(float(np.sqrt(np.mean(block.astype(np.float64) ** 2)))))

@@ -57,6 +57,14 @@ def test_how_audio_is_cut_into_pieces_changes_nothing(cuts):
         assert (a.fault, a.floor_dbfs) == (b.fault, b.floor_dbfs)
 
 
+def test_a_word_that_the_end_of_the_audio_cuts_short_of_quiet_is_still_found():
+    takes = Takes(RATE)
+    assert not takes.push(audio(room(1), said(), room(0.1)))
+    (take,) = takes.end()
+    assert not take.fault
+    assert not takes.end()
+
+
 @pytest.mark.parametrize(("sound", "what"), [
     (audio(room(1), said(level=400), room(1)), "Speak up"),
     (audio(room(1), said(level=60000), room(1)), "full scale: too loud"),
@@ -95,6 +103,8 @@ def test_a_session_is_kept_and_the_next_one_goes_on(spoken, tmp_path):
     assert "[1/3] say 'computer'" in done.stderr
     done = record("--label", "computer", "--count", 5, "--out", out, "--input", spoken)
     assert json.loads(done.stdout)["there"] == 5
+    done = record("--label", "computer", "--count", 30, "--out", out, "--input", spoken)
+    assert "the audio ended with 9 of 30" in done.stderr
     done = record("--label", "alexa", "--count", 3, "--out", out, "--input", spoken)
     assert done.returncode == 0
     with (out / "index.csv").open(newline="") as file:
@@ -104,7 +114,7 @@ def test_a_session_is_kept_and_the_next_one_goes_on(spoken, tmp_path):
 
     data = read(out)
     assert data.labels == ("alexa", "computer")
-    assert len(data.recordings) == 8
+    assert len(data.recordings) == 12
 
 
 def test_speakers_are_counted_apart(tmp_path):
@@ -123,6 +133,26 @@ def test_a_room_is_kept_whole(spoken, tmp_path):
 
     samples, rate = soundfile.read(tmp_path / "clips" / "room" / "0000.wav", dtype="int16")
     assert len(samples) == 3 * rate
+
+
+class UnpluggedError(Exception):
+    pass
+
+
+def test_a_microphone_that_goes_away_costs_none_of_the_room_before_it(tmp_path):
+    from edgernn.cli.record import _room
+    from edgernn.frames import Frame
+
+    def heard():
+        for second in range(130):
+            yield Frame(audio(room(1, seed=second)), float(second))
+        raise UnpluggedError
+
+    clips = Clips(tmp_path, RATE)
+    with pytest.raises(UnpluggedError):
+        _room(clips, "room", "", heard(), 10)
+    kept = sorted(path.stat().st_size for path in (tmp_path / "room").glob("*.wav"))
+    assert [round(size / 2 / RATE) for size in kept] == [10, 60, 60]
 
 
 def test_silence_is_an_error_that_says_what_to_do(tmp_path):
