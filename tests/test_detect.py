@@ -39,6 +39,14 @@ def test_a_score_that_stays_fires_once_when_its_average_gets_there():
     assert heard(detector(), [0.7] * 100) == [(2, "yes")]
 
 
+def test_a_detection_tells_the_average_that_fired_and_when():
+    watch = detector()
+    for i, yes in enumerate((0.5, 0.7, 0.9)):  # whose mean is 0.7
+        found = watch.push(np.array([1 - yes, yes, 0], np.float32), 3.0 + i)
+    assert (found.label, found.time_s) == ("yes", 5.0)
+    assert found.score == pytest.approx(0.7, abs=1e-4)
+
+
 def test_a_spike_shorter_than_the_smoothing_does_not_fire():
     assert heard(detector(), [0, 0, 1.0, 0, 0, 0]) == []
 
