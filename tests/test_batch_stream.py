@@ -44,6 +44,7 @@ def alone(model, pieces):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 160, 320, 700, 4000]))
 def test_every_stream_detects_what_it_would_by_itself(model, spoken, seed, cut):

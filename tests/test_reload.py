@@ -58,6 +58,7 @@ def test_a_changed_file_is_opened_in_another_thread(model_files, tmp_path, watch
     assert reloader.take() is None
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_an_error_and_the_next_good_one_is_taken(model_files, tmp_path):
     path = tmp_path / "m.tflite"
     good = model_files["kws"].read_bytes()

@@ -8,6 +8,8 @@ import pytest
 
 from edgernn.interpreter import available
 
+pytestmark = pytest.mark.slow
+
 
 def bench(*arguments):
     return subprocess.run([sys.executable, "-m", "edgernn", "bench", *map(str, arguments)],

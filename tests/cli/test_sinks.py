@@ -64,6 +64,7 @@ def test_a_sink_that_cannot_work_is_one_clear_error_before_the_stream(stream, tm
     fails(edgernn(*stream, "--log", tmp_path / "log", "--log-mb", "0"), 2, "--log-mb")
 
 
+@pytest.mark.slow
 def test_a_live_stream_whose_stdout_nobody_reads_goes_on_and_ends_when_told():
     script = Path(__file__).with_name("blocked_stdout.py")
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE,

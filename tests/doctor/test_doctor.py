@@ -66,6 +66,7 @@ def test_a_missing_extra_is_no_fault_but_says_how_to_get_it(monkeypatch):
     assert found["extra mqtt"].fix == 'pip install "edgernn[mqtt]"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trial", "said"), [
     ("import os; os.kill(os.getpid(), 11)", "signal 11"),
     ("raise RuntimeError('wrong processor')", "wrong processor"),

@@ -114,6 +114,7 @@ def test_the_resolver_has_exactly_the_ops_of_the_model(tmp_path):
     assert re.findall(r"MicroMutableOpResolver<(\d+)>", text) == [str(len(added))]
 
 
+@pytest.mark.slow
 def test_the_measured_arena_is_enough_and_the_next_smaller_is_not(tmp_path):
     source = a_source(tmp_path)
     found = arena.measure(source.flatbuffer, source.graph)

@@ -142,6 +142,7 @@ def test_what_a_browser_may_not_ask_for_is_told_and_changes_nothing(asked, probl
     page.look_after(lambda chosen: pytest.fail(str(chosen)), dict)
 
 
+@pytest.mark.slow
 def test_a_browser_that_never_reads_holds_up_nothing_and_is_counted(page, listener):
     with socket.create_connection(("127.0.0.1", page.port)) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

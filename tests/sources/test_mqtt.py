@@ -74,6 +74,7 @@ def test_a_broker_killed_and_started_again_is_told_once_each_and_rows_go_on(
     assert error.count("is away") == error.count("is back after") == 1
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_not_there_yet_is_waited_for(broker, capsys):
     broker.kill()
     talk = Talk(capsys)

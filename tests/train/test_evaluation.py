@@ -138,6 +138,7 @@ def test_intervals_are_those_of_the_tables():
     assert wilson_interval(0, 0) == (0, 1)
 
 
+@pytest.mark.slow
 def test_calibration_takes_the_highest_threshold_that_misses_least_and_keeps_to_the_rate():
     said = [Said("yes", t, t + 0.5) for t in range(1, 41, 4)]
     heights = [0.9, 0.8, 0.7, 0.9, 0.8, 0.7, 0.9, 0.8, 0.7, 0.55]

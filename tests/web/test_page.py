@@ -24,8 +24,9 @@ soundfile = pytest.importorskip("soundfile")
 playwright = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = os.environ.get("EDGERNN_CHROMIUM") or shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None,
-                                reason="no chromium: apt install chromium, or EDGERNN_CHROMIUM=")
+pytestmark = [pytest.mark.slow,
+              pytest.mark.skipif(CHROMIUM is None,
+                                 reason="no chromium: apt install chromium, or EDGERNN_CHROMIUM=")]
 
 SOUND, RATE = soundfile.read(BUNDLED.with_name("demo.wav"), dtype="int16")
 BLOCK = 320
