@@ -1,8 +1,8 @@
 """What a finished model answers to whole sequences, against what is right and what float says.
 
-Classifiers, spotters, taggers and regressors, over recordings, sensor rows or texts: the int8
-step in the emulator (what every exact backend computes), its state reset for each sequence and
-carried over from the one before, a random one.
+Classifiers, spotters, taggers and regressors, over recordings, sensor rows or texts: the integer
+step in the interpreter that was chosen, its state reset for each sequence and carried over from the
+one before, a random one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.bundle import Bundle
 from edgernn.errors import DataError, ModelError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
+from edgernn.step import StepModel
 from edgernn.train.dataset import AudioSet, DataSet, SensorSet
-from edgernn.train.emulated import EmulatedModel
 from edgernn.train.intervals import wilson_interval
 from edgernn.train.network import Network
 from edgernn.train.predictions import label_of
 from edgernn.train.reference import FloatModel
 from edgernn.train.sequences import Sequences
-from edgernn.train.stepper import Stepper, all_scores
+from edgernn.train.stepper import Forks, Stepper, all_scores
 
 TASKS = ("classify", "spot", "label", "regress")
 STATES = ("reset", "carried")
@@ -41,12 +40,12 @@ class Heard:
     """Who speaks in each; empty strings where nobody knows."""
 
 
-def answers(model: Bundle, heard: Heard, run: Path | None = None) -> dict[str, Any]:
+def answers(model: StepModel, heard: Heard, run: Path | None = None) -> dict[str, Any]:
     """Accuracy, confusions, recall by label and by speaker, and agreement.
 
     Parameters
     ----------
-    model : Bundle
+    model : StepModel
     heard : Heard
     run : Path, optional
         The folder that the model was quantized from: what float says of the same.
@@ -66,10 +65,9 @@ def answers(model: Bundle, heard: Heard, run: Path | None = None) -> dict[str, A
     """
     spec = model.spec
     check(spec)
-    steppers: dict[str, tuple[Stepper, Sequence[NDArray[Any]]]] = {}
-    emulated = EmulatedModel(model.flatbuffer, spec.states, spec.frontend, spec.input, spec.output)
     rows = list(heard.sequences)
-    steppers[""] = emulated, [emulated.encode(r) for r in rows]
+    steppers: dict[str, tuple[Stepper, Sequence[NDArray[Any]]]] = {
+        "": (Forks(model), [model.encode(r) for r in rows])}
     if run is not None:
         network = _network(run, spec)
         frontend = make_frontend(spec.frontend)
@@ -113,31 +111,42 @@ def heard_by(spec: ModelSpec, data: DataSet, split: str) -> Heard:
         raise DataError(f"the data holds {kinds[type(data).__name__]}, and the model hears "
                         f"{kinds[wanted]}. Give it those")
     codes = _codes(spec, data.labels)
-    speakers: tuple[str, ...] = ()
     if isinstance(data, AudioSet):
-        own = [frontend.whole(samples) for samples in data.samples]
-        every = _laid(own, [codes[r.label] for r in data.recordings],
-                      [r.split for r in data.recordings])
-        speakers = tuple(r.speaker for r in data.recordings)
-    elif isinstance(data, SensorSet):
-        every = replace(data.sequences, rows=frontend.whole(data.sequences.rows))
-        if every.targets is None or every.targets.ndim == 1:
-            every = _recoded(every, [codes[label] for label in data.labels])
+        clips = [(clip, samples) for clip, samples in zip(data.recordings, data.samples,
+                                                          strict=True)
+                 if split in ("all", clip.split)]
+        _check_any(clips, split, {clip.split for clip in data.recordings})
+        sequences = _laid([frontend.whole(samples) for _, samples in clips],
+                          [codes[clip.label] for clip, _ in clips])
+        return _asked(spec, sequences, tuple(clip.speaker for clip, _ in clips))
+    if isinstance(data, SensorSet):
+        every = data.sequences
+        chosen = (every.lengths > 0) & ((every.split == split) | (split == "all"))
+        _check_any(chosen.nonzero()[0], split, set(every.split.tolist()))
+        sequences = every.where(chosen)
+        sequences = replace(sequences, rows=frontend.whole(sequences.rows))
     else:
-        texts = [frontend.whole(text) for text in data.texts]
-        every = _laid(texts, data.codes, data.split,
-                      np.concatenate(data.tags) if data.tags else None)
-        every = _recoded(every, [codes[label] for label in data.labels])
-    chosen = every.lengths > 0
-    if split != "all":
-        chosen = chosen & (every.split == split)
-    if not chosen.any():
+        kept = [i for i, own in enumerate(data.split) if split in ("all", own)]
+        _check_any(kept, split, set(data.split.tolist()))
+        sequences = _laid([frontend.whole(data.texts[i]) for i in kept], data.codes[kept],
+                          np.concatenate([data.tags[i] for i in kept]) if data.tags else None)
+    if sequences.targets is None or sequences.targets.ndim == 1:
+        sequences = _recoded(sequences, [codes[label] for label in data.labels])
+    return _asked(spec, sequences, ("",) * len(sequences))
+
+
+def _asked(spec: ModelSpec, sequences: Sequences, speakers: tuple[str, ...]) -> Heard:
+    """What is not empty, if it says what is right as the model's task asks."""
+    _check_targets(spec.task, sequences)
+    there = sequences.lengths > 0
+    return Heard(sequences.where(there),
+                 tuple(name for name, kept in zip(speakers, there, strict=True) if kept))
+
+
+def _check_any(kept: Sequence[Any], split: str, splits: set[str]) -> None:
+    if not len(kept):
         raise DataError(f"no sequence is of the split {split!r}; there are "
-                        f"{', '.join(sorted(set(every.split.tolist())))}. Choose another --split")
-    _check_targets(spec.task, every)
-    speakers = speakers or ("",) * len(every)
-    return Heard(every.where(chosen),
-                 tuple(name for name, kept in zip(speakers, chosen, strict=True) if kept))
+                        f"{', '.join(sorted(splits))}. Choose another --split")
 
 
 def _codes(spec: ModelSpec, labels: Sequence[str]) -> dict[str, int]:
@@ -152,10 +161,10 @@ def _codes(spec: ModelSpec, labels: Sequence[str]) -> dict[str, int]:
     return {label: known.get(label, 0) for label in labels}
 
 
-def _laid(rows: Sequence[NDArray[Any]], labels: Any, split: Any,
+def _laid(rows: Sequence[NDArray[Any]], labels: Any,
           targets: NDArray[Any] | None = None) -> Sequences:
     return Sequences(np.concatenate(rows), np.array([len(r) for r in rows], np.int64),
-                     np.array(labels, np.int64), np.array(split, "U10"), targets)
+                     np.array(labels, np.int64), np.full(len(rows), ""), targets)
 
 
 def _recoded(sequences: Sequences, codes: Sequence[int]) -> Sequences:

@@ -24,18 +24,15 @@ class EmulatedModel:
     pairs : tuple of StatePair
     frontend : FrontendSpec
         Whose rows `encode` takes.
-    x, scores : str
-        Names of the tensors that take a frame and give the scores.
     """
 
     def __init__(self, flatbuffer: bytes, pairs: tuple[StatePair, ...],
-                 frontend: FrontendSpec, x: str = "x", scores: str = "scores") -> None:
+                 frontend: FrontendSpec) -> None:
         self.graph = tflite.read(flatbuffer)
-        self._x = x
-        self.encode = encoder(frontend, self.graph.tensor(x).qtype)
+        self.encode = encoder(frontend, self.graph.tensor("x").qtype)
         self._emulator = Emulator(self.graph)
         self._pairs = pairs
-        self._scores, self._q = scores, self.graph.tensor(scores).qtype
+        self._scores = self.graph.tensor("scores").qtype
 
     def initial(self, streams: int) -> States:
         """Every state's zero: see `Stepper.initial`."""
@@ -48,20 +45,20 @@ class EmulatedModel:
 
     def codes(self, x: NDArray[Any], states: States) -> tuple[NDArray[Any], States]:
         """`step`, with the output as the model gives it; `states` may hold contexts too."""
-        codes = self._emulator.run({self._x: x, **states})
-        return codes[self._scores], {pair.input: codes[pair.output] for pair in self._pairs}
+        codes = self._emulator.run({"x": x, **states})
+        return codes["scores"], {pair.input: codes[pair.output] for pair in self._pairs}
 
     def step(self, x: NDArray[Any], states: States) -> tuple[NDArray[np.float32], States]:
         """See `Stepper.step`; x holds codes from `encode`."""
-        return self._finish(self._emulator.run({self._x: x, **states}))
+        return self._finish(self._emulator.run({"x": x, **states}))
 
     def trace(self, x: NDArray[Any], states: States) -> tuple[dict[str, Any], States]:
         """One step with every computed tensor in real numbers, by name."""
-        codes = self._emulator.run({self._x: x, **states}, trace=True)
+        codes = self._emulator.run({"x": x, **states}, trace=True)
         real = {t.name: dequantize(codes[t.name], t.qtype)
                 for t in self.graph.tensors if t.name in codes and t.data is None}
         return real, self._finish(codes)[1]
 
     def _finish(self, codes: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float32], States]:
         states = {pair.input: codes[pair.output] for pair in self._pairs}
-        return dequantize(codes[self._scores], self._q), states
+        return dequantize(codes["scores"], self._scores), states

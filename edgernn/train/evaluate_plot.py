@@ -1,6 +1,6 @@
 """Pictures of an evaluation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgernn import files
-from edgernn.train.svg import COLOURS, SOFT, draw
+from edgernn.train.evaluate_report import Tree
+from edgernn.train.svg import COLOURS, HEIGHT, SOFT, draw
 
-Tree = dict[str, Any]
 MOST_LABELS = 30
 """More in one confusion matrix cannot be read."""
 
@@ -33,26 +33,28 @@ def write(tree: Tree, path: Path) -> None:
         figure.savefig(temporary, dpi=120)
 
 
-def curves(tree: Tree) -> Iterator[str]:
-    """Of a model that detects words, as SVG: DET, ROC, delays and drift, as far as there are."""
-    plots: list[tuple[str, bool, Callable[[Any], None]]] = [
-        ("Misses against false alarms (DET)", bool(tree["thresholds"]), partial(_det, tree=tree)),
-        ("Words found against false alarms (ROC)",
-         any(each["false_alarms"] for each in tree["thresholds"]), partial(_roc, tree=tree)),
-        ("How late words are told", any(each["delays_s"] for each in tree["words"]),
-         partial(_delays, tree=tree)),
-        ("Carried state against reset", "drift" in tree, partial(_drift, tree=tree))]
-    for name, there, plot in plots:
+def drawn(tree: Tree, labels: Sequence[str]) -> dict[str, list[str]]:
+    """SVGs by the section they belong to: what the evaluation has to draw."""
+    found: dict[str, list[str]] = {}
+    plots: list[tuple[str, str, bool, Callable[[Any], None], float]] = [
+        ("Whole sequences", "Confusion matrix",
+         bool(tree["answers"]) and "confusion" in tree["answers"]
+         and 1 < len(labels) <= MOST_LABELS,
+         partial(_confusion, answers=tree["answers"], labels=labels), 1.5 + 0.28 * len(labels)),
+        ("Words in continuous audio", "How late words are told",
+         any(each["delays_s"] for each in tree.get("words", ())), partial(_delays, tree=tree),
+         HEIGHT),
+        ("False alarms", "Misses against false alarms (DET)", bool(tree.get("thresholds")),
+         partial(_det, tree=tree), HEIGHT),
+        ("False alarms", "Words found against false alarms (ROC)",
+         any(each["false_alarms"] for each in tree.get("thresholds", ())),
+         partial(_roc, tree=tree), HEIGHT),
+        ("Hours without a reset", "Carried state against reset", "drift" in tree,
+         partial(_drift, tree=tree), HEIGHT)]
+    for section, name, there, plot, height in plots:
         if there:
-            yield draw(name, plot)
-
-
-def confusion(answers: Tree, labels: list[str]) -> str:
-    """What is said for what is right, as SVG; empty if there are too many labels."""
-    if not 1 < len(labels) <= MOST_LABELS:
-        return ""
-    return draw("Confusion matrix", partial(_confusion, answers=answers, labels=labels),
-                height=1.5 + 0.28 * len(labels))
+            found.setdefault(section, []).append(draw(name, plot, height))
+    return found
 
 
 def _det(axes: Any, tree: Tree) -> None:
@@ -98,7 +100,7 @@ def _drift(axes: Any, tree: Tree) -> None:
              ylabel="frames with the reset state's label, %")
 
 
-def _confusion(axes: Any, answers: Tree, labels: list[str]) -> None:
+def _confusion(axes: Any, answers: Tree, labels: Sequence[str]) -> None:
     counts = np.array(answers["confusion"], float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")

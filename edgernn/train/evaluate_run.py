@@ -12,7 +12,7 @@ from edgernn import bundle
 from edgernn.errors import DataError, ModelError
 from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
-from edgernn.train.answers import STATES, answers, check, heard_by
+from edgernn.train.answers import STATES, answers, heard_by
 from edgernn.train.calibration import Calibrated, calibrate
 from edgernn.train.dataset import AudioSet, DataSet, Samples
 from edgernn.train.endurance import agreement, recovery, streamed
@@ -31,6 +31,8 @@ from edgernn.train.readers.audio import read_sounds
 from edgernn.train.spotting import LATE_S
 
 Sounds = tuple[Samples, ...]
+GRID = tuple(round(0.05 * i, 2) for i in range(2, 20))
+"""Thresholds that are tried."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,15 @@ class Beside:
     """Of words and negatives in a row, to see whether a carried state drifts."""
 
 
-def evaluate(path: Path, materials: Materials, backend: str, grid: Sequence[float],
+def evaluate(path: Path, materials: Materials, backend: str = "auto",
              beside: Beside = Beside()) -> dict[str, Any]:
     """Hear everything once, carried and reset; try every threshold on what was kept.
 
     Returns
     -------
     dict
-        ``answers`` to whole sequences (`edgernn.train.answers`).  Of a model that detects words
+        ``answers`` to whole sequences (`edgernn.train.answers`), or None and ``unanswered``, why a
+        model that detects words was not asked.  Of a model that detects words
         also ``words`` by condition and state, ``negatives``, ``thresholds`` that were tried, and
         ``read_at``, the condition whose misses these were tried on: the last in noise, or clean.
         ``against`` and ``drift`` where they were asked for.
@@ -77,24 +80,30 @@ def evaluate(path: Path, materials: Materials, backend: str, grid: Sequence[floa
         If there is no data of the model's kind and labels.
     """
     opened = bundle.read(path)
-    check(opened.spec)
     frontend = opened.spec.frontend
     rate = getattr(frontend, "sample_rate_hz", 16000)
     data = read(materials.positives, sample_rate_hz=rate, seed=materials.seed)
     model = StepModel.load(opened, backend)
     tree: dict[str, Any] = {"model": str(path), "sha256": opened.spec.model_sha256,
                             "backend": model.runtime.name, "split": materials.split}
-    tree["answers"] = answers(opened, heard_by(opened.spec, data, materials.split), beside.run)
     detects = isinstance(frontend, LogMelSpec) and opened.spec.detector is not None and \
         bool(opened.spec.detector.thresholds)
     if not detects and (materials.negatives or materials.noise or beside.against or beside.hours):
         raise ModelError("the model detects no words in audio; one that does was needed for "
                          "--negatives, --noise, --against and --drift-hours. Leave them out")
-    return tree | _detected(model, data, materials, grid, beside, backend) if detects else tree
+    tree |= {"answers": None, "unanswered": ""}
+    try:
+        tree["answers"] = answers(model, heard_by(opened.spec, data, materials.split), beside.run)
+    except (DataError, ModelError) as problem:
+        if not detects or beside.run:
+            raise
+        # A model that detects is judged by that; why it was asked nothing else is told.
+        tree["unanswered"] = str(problem)
+    return tree | _detected(model, data, materials, beside, backend) if detects else tree
 
 
-def _detected(model: StepModel, data: DataSet, materials: Materials, grid: Sequence[float],
-              beside: Beside, backend: str) -> dict[str, Any]:
+def _detected(model: StepModel, data: DataSet, materials: Materials, beside: Beside,
+              backend: str) -> dict[str, Any]:
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words, noises = _recordings(data, materials), read_sounds(materials.noise, ear.rate_hz)
@@ -112,7 +121,7 @@ def _detected(model: StepModel, data: DataSet, materials: Materials, grid: Seque
         tree["thresholds"] = [
             {"threshold": threshold, "miss_rate": round(found.missed / found.said, 5),
              "missed": found.missed, **_alarms(ear.outcome(other, threshold))}
-            for threshold in grid
+            for threshold in GRID
             for found in [ear.outcome(tracks[read_at, "carried"], threshold)]]
     if beside.against:
         tree["against"] = _against(ear, beside.against, backend, words, noises, sounds, materials)

@@ -17,6 +17,7 @@ body { margin: 0 auto; padding: 1rem; max-width: 70rem; color: #1f2933; backgrou
 h1 { font-size: 1.5rem; margin: .2em 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .6rem;
      border-top: 1px solid #cbd2d9; }
+h3 { font-size: .9rem; margin: 1rem 0 .3rem; }
 p, ul { max-width: 46rem; }
 .sub { color: #616e7c; }
 ul.findings { list-style: none; padding: 0; }

@@ -33,7 +33,6 @@ RECIPE = TrainConfig(task="spot", units=64, layers=2, front=48, dropout=0.2, inp
 Lessons begin with the state that others left, half of them: a device never resets, and a
 model that has only ever begun anew does not hear a word after a sentence.
 """
-GRID = tuple(round(0.05 * i, 2) for i in range(2, 20))
 PROFILE = "int8x16"
 PHONEMES = "[["
 """How the text of a confusable phrase begins."""
@@ -110,7 +109,7 @@ def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
         made.spec, detector=chosen.detector)))
     whole.unlink()
     watch.stage("evaluating")
-    tree = evaluate(order.model, _materials(order, "test"), "auto", GRID, Beside(order.run))
+    tree = evaluate(order.model, _materials(order, "test"), beside=Beside(order.run))
     page = evaluate_page.page(tree, bundle.read(order.model).spec, command)
     files.write(order.out / "report.html", page.encode())
     files.write(order.out / "README.md", _readme(order, command, tree).encode())

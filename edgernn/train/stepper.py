@@ -6,6 +6,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgernn.step import StepModel
+
 States = dict[str, NDArray[Any]]
 S = TypeVar("S", bound="Stepper")
 
@@ -18,6 +20,27 @@ class Stepper(Protocol):
 
     def step(self, x: NDArray[Any], states: States) -> tuple[NDArray[np.float32], States]:
         """Scores (streams, labels) and new states from one frame of each stream."""
+
+
+class Forks:
+    """A model file in any backend as a `Stepper`: each stream is a fork of it.
+
+    The forks keep their states; those that are handed round are empty.
+    """
+
+    def __init__(self, model: StepModel) -> None:
+        self._model = model
+        self._forks: list[StepModel] = []
+
+    def initial(self, streams: int) -> States:
+        """See `Stepper.initial`."""
+        self._forks = [self._model.fork() for _ in range(streams)]
+        return {}
+
+    def step(self, x: NDArray[Any], states: States) -> tuple[NDArray[np.float32], States]:
+        """See `Stepper.step`; x holds codes from the model's `encode`."""
+        rows = [fork.step(row) for fork, row in zip(self._forks, x, strict=False)]
+        return np.array(rows, np.float32), states
 
 
 def drive(

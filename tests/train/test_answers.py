@@ -16,6 +16,7 @@ from edgernn import bundle
 from edgernn.cli.models import BUNDLED
 from edgernn.errors import DataError, ModelError
 from edgernn.spec import ModelSpec, StandardizeSpec
+from edgernn.step import StepModel
 from edgernn.train.answers import Heard, answers, heard_by
 from edgernn.train.architecture import Layer
 from edgernn.train.dataset import AudioSet, Recording, SensorSet, TextSet
@@ -42,7 +43,7 @@ def made(tmp_path):
 
 def test_shares_are_those_that_quantize_measured_in_float_and_in_integers(made):
     report, run, test = made
-    found = answers(bundle.read(report.path), Heard(test, ("",) * len(test)), run)
+    found = answers(StepModel.open(report.path), Heard(test, ("",) * len(test)), run)
     assert {name: found[name]["share"] for name in ("reset", "carried", "float_reset",
                                                     "float_carried")} == pytest.approx(
         {"reset": report.integers["reset"], "carried": report.integers["carry"],
@@ -54,7 +55,7 @@ def test_shares_are_those_that_quantize_measured_in_float_and_in_integers(made):
 
 def test_every_sequence_is_in_the_confusion_matrix_once_and_the_diagonal_is_right(made):
     report, _, test = made
-    found = answers(bundle.read(report.path), Heard(test, ("",) * len(test)))
+    found = answers(StepModel.open(report.path), Heard(test, ("",) * len(test)))
     counts = np.array(found["confusion"])
     np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(test.labels, minlength=4))
     assert counts.trace() == found["carried"]["right"]
@@ -66,7 +67,7 @@ def test_every_sequence_is_in_the_confusion_matrix_once_and_the_diagonal_is_righ
 def test_speakers_are_told_apart_and_the_least_understood_comes_first(made):
     report, _, test = made
     names = tuple("ann" if i % 3 else "bob" for i in range(len(test)))
-    found = answers(bundle.read(report.path), Heard(test, names))
+    found = answers(StepModel.open(report.path), Heard(test, names))
     assert sorted(each["speaker"] for each in found["speakers"]) == ["ann", "bob"]
     assert sum(each["of"] for each in found["speakers"]) == len(test)
     assert sum(each["right"] for each in found["speakers"]) == found["carried"]["right"]
@@ -78,7 +79,7 @@ def test_another_runs_floats_are_refused(made, tmp_path):
     report, _, test = made
     other = write_run(tmp_path / "other", labels=3)
     with pytest.raises(ModelError, match="the run that it was quantized from"):
-        answers(bundle.read(report.path), Heard(test, ("",) * len(test)), other)
+        answers(StepModel.open(report.path), Heard(test, ("",) * len(test)), other)
 
 
 def sensors(labels=("a", "b"), split=("test", "test", "train")):
@@ -111,6 +112,56 @@ def test_data_that_is_not_the_models_is_refused_by_what_is_wrong(model, data, wh
         heard_by(model, data, "test")
 
 
+@pytest.mark.parametrize("backend", ["emulator", "litert"])  # which quantizing needs too
+def test_the_interpreter_that_is_asked_for_answers(made, backend):
+    report, _, test = made
+    model = StepModel.open(report.path, backend)
+    found = answers(model, Heard(test, ("",) * len(test)))
+    right = 0
+    for rows, label in zip(test, test.labels, strict=True):
+        model.reset()
+        for row in rows:
+            scores = model.step(row)
+        right += scores.argmax() == label
+    assert found["reset"]["right"] == right
+
+
+def test_a_model_that_detects_is_judged_by_that_where_clips_say_nothing_of_its_task(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    for label in ("speech", "music"):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for i in range(4):
+            soundfile.write(tmp_path / "clips" / label / f"{i}.wav", wandering(1.0, i), RATE)
+    done = evaluate(BUNDLED.with_name("voice.tflite"), "--positives", tmp_path / "clips",
+                    "--split", "all", "--json")
+    assert done.returncode == 0, done.stderr
+    tree = json.loads(done.stdout)
+    assert tree["answers"] is None
+    assert "the model knows _other_, speech" in tree["unanswered"]
+    assert tree["words"][0]["said"] == 4
+    done = evaluate(BUNDLED.with_name("voice.tflite"), "--positives", tmp_path / "clips",
+                    "--split", "all")
+    assert "Whole sequences: Not asked: the data has the label 'music'" in done.stdout
+
+
+def test_a_plot_of_false_alarms_without_negatives_is_refused_before_anything_is_heard(tmp_path):
+    done = evaluate(BUNDLED, "--positives", tmp_path, "--plot", tmp_path / "det.png")
+    assert done.returncode == 2
+    assert "--negatives, in which there may be some, were needed" in " ".join(done.stderr.split())
+
+
+def test_a_report_that_cannot_be_written_costs_nothing_that_was_found(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    (tmp_path / "clips" / "computer").mkdir(parents=True)
+    for i in range(4):
+        soundfile.write(tmp_path / "clips" / "computer" / f"{i}.wav", wandering(1.0, i), RATE)
+    done = evaluate(BUNDLED, "--positives", tmp_path / "clips", "--split", "all", "--json",
+                    "--html", tmp_path / "none" / "report.html")
+    assert done.returncode == 1
+    assert "report.html" in done.stderr
+    assert json.loads(done.stdout)["answers"]["sequences"] == 4
+
+
 def test_what_a_spotter_does_not_listen_for_is_nothing():
     model = bundle.read(BUNDLED)
     data = AudioSet(("alexa", "banana"), (Recording(None, "banana", "ann", "test"),
@@ -132,7 +183,7 @@ def test_numbers_are_judged_by_their_errors(tmp_path):
     dataclasses.replace(test, targets=targets).save(run / "sequences.npz")
     report = quantize_run(run, tmp_path / "rul.tflite")
     own = Sequences.load(run / "sequences.npz").of_split("test")
-    found = answers(bundle.read(report.path), Heard(own, ("",) * len(own)), run)
+    found = answers(StepModel.open(report.path), Heard(own, ("",) * len(own)), run)
     assert found["reset"]["rmse"] == pytest.approx(report.integers["reset"], abs=1e-5)
     assert found["float_carried"]["rmse"] == pytest.approx(report.floats["carry"], abs=1e-5)
     assert found["reset"]["mae"] < found["reset"]["rmse"]
