@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import json
 import multiprocessing
 import os
 import threading
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from edgernn import files
 from edgernn.errors import DataError, OutputError
 from edgernn.recording.clips import write_wav
-from edgernn.synth import rooms
+from edgernn.synth import folder, rooms
 from edgernn.synth.espeak import Espeak, the_espeak
 from edgernn.synth.plan import Recipe, Wish, recipes
 
@@ -85,7 +84,13 @@ def make(wish: Wish, out: Path, command: str = "edgernn synth", processes: int =
     if wish.rooms:
         rooms.load()
     planned = recipes(wish, the_espeak())
-    _begin(wish, out, planned)
+    folder.begin(out, dataclasses.asdict(wish), SETTINGS, GROWS)
+    try:
+        for place in {(out / each.path).parent for each in planned}:
+            place.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OutputError(f"{out} cannot be written: {problem.strerror or problem}. Choose "
+                          "another place, or make room there") from problem
     missing = [each for each in planned if not (out / each.path).exists()]
     done = len(planned) - len(missing)
     progress(done, len(planned))
@@ -99,33 +104,6 @@ def make(wish: Wish, out: Path, command: str = "edgernn synth", processes: int =
             "splits": {name: sum(each.split == name for each in planned)
                        for name in ("train", "validation", "test")},
             "speakers": len({each.speaker for each in planned})}
-
-
-def _begin(wish: Wish, out: Path, planned: Sequence[Recipe]) -> None:
-    """Make the folders, or see that it is the same data set that is gone on with."""
-    settings = json.loads(json.dumps(dataclasses.asdict(wish)))
-    own = out / SETTINGS
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if own.exists():
-            before = json.loads(own.read_text(encoding="utf-8"))
-            other = sorted(name for name in settings.keys() | before.keys()
-                           if name not in GROWS and before.get(name) != settings.get(name))
-            if other:
-                raise OutputError(f"{out} holds recordings made with another {other[0]}. Give the "
-                                  "same options to go on with it, or choose another --out")
-        elif any(out.iterdir()):
-            raise OutputError(f"{out} is not empty, and not of `edgernn synth` (it has no "
-                              f"{SETTINGS}). Choose another --out")
-        for folder in {(out / each.path).parent for each in planned}:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise OutputError(f"{out} cannot be written: {problem.strerror or problem}. Choose "
-                          "another place, or make room there") from problem
-    except ValueError as problem:
-        raise OutputError(f"{own} cannot be read ({problem}); what synth wrote was needed. "
-                          "Choose another --out") from problem
-    files.write(own, json.dumps(settings, indent=1).encode())
 
 
 def _readme(wish: Wish, out: Path, command: str) -> str:

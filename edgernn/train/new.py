@@ -1,11 +1,12 @@
 """A wake word from nothing: spoken, learned, quantized, given thresholds, and judged.
 
 What `edgernn synth`, `train`, `quantize`, `calibrate` and `evaluate` do, one after another in
-one folder; a stage whose result is there is not done again.
+one folder.  What was spoken and learned is not spoken and learned again.
 """
 
 import csv
 import dataclasses
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from edgernn import bundle, files
 from edgernn.errors import DataError
-from edgernn.synth import corpus
+from edgernn.synth import corpus, folder
 from edgernn.synth.plan import OTHER, Wish
 from edgernn.train import evaluate_page, mix
 from edgernn.train.config import TrainConfig
@@ -34,6 +35,7 @@ Lessons begin with the state that others left, half of them: a device never rese
 model that has only ever begun anew does not hear a word after a sentence.
 """
 PROFILE = "int8x16"
+SETTINGS = "order.json"
 PHONEMES = "[["
 """How the text of a confusable phrase begins."""
 
@@ -54,6 +56,12 @@ class Order:
     noise: tuple[Path, ...] = ()
     per_hour: float = 0.5
     """False alarms that thresholds are chosen for."""
+
+    def settings(self) -> dict[str, Any]:
+        """All but the folder, fit for JSON."""
+        found = dataclasses.asdict(self)
+        del found["out"]
+        return json.loads(json.dumps(found, default=str))
 
     @property
     def data(self) -> Path:
@@ -92,6 +100,7 @@ def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
     ------
     DataError, ConfigError, OutputError
     """
+    folder.begin(order.out, order.settings(), SETTINGS, ("per_hour",))
     watch.stage("speaking")
     wish = Wish(order.phrases, order.count, order.count, order.seed, rooms=order.rooms)
     corpus.make(wish, order.data, command, progress=watch.spoken)

@@ -1,13 +1,12 @@
 """A wake word from nothing, in one command."""
 
 import dataclasses
-import json
 import os
 
 import pytest
 
 from edgernn import bundle
-from edgernn.errors import DataError
+from edgernn.errors import DataError, OutputError
 from edgernn.step import StepModel
 from edgernn.train import new
 from tests.sounds import RATE, wandering
@@ -41,11 +40,12 @@ def test_a_phrase_becomes_a_model_and_a_report_and_is_not_learned_twice(tmp_path
     assert "edgernn new &lt;it&gt;" in (wanted.out / "report.html").read_text()
     assert f"edgernn stream --model {wanted.model}" in (wanted.out / "README.md").read_text()
     assert sorted(os.listdir(wanted.out)) == ["README.md", "data", "hey-robot.tflite",
-                                              "report.html", "run"]
+                                              "order.json", "report.html", "run"]
     trained = (wanted.run / "metrics.json").stat().st_mtime_ns
     assert new.make(wanted, "edgernn new <it>")["words"] == tree["words"]
     assert (wanted.run / "metrics.json").stat().st_mtime_ns == trained
-    assert json.dumps(tree)
+    with pytest.raises(OutputError, match="made with another epochs"):
+        new.make(order(tmp_path, epochs=2), "edgernn new <it>")
     assert not bundle.read(wanted.model).foreign
 
 
