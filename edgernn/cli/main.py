@@ -19,6 +19,7 @@ VERBS = {
     "diagnose": "Look into a trained run: gradients, gates, units, states, in plots.",
     "compare": "Train a grid of cells and widths: which one for my device?",
     "finetune": "Train a run on in integers, so that less is lost.",
+    "personalize": "Let a trained run learn one voice from a few clips.",
     "evaluate": "Count what a model gets right, and in audio what it misses and mistakes.",
     "calibrate": "Choose a model's thresholds for a wanted rate of false alarms.",
     "export": "Turn a model into C for microcontrollers.",

@@ -49,11 +49,23 @@ class Loop:
     All that it remembers from one epoch to the next is in `checkpoint`: a run that was
     killed goes on with `restore` and ends with the same weights, to the byte.  That holds
     for a teacher who draws everything from the generator it is given.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    architecture : Architecture
+    material : Material
+    judge : Judge or None
+        Which epoch is best; without, the last.
+    start : dict of arrays, optional
+        Weights to begin with, as weights.npz holds them, of a network that answers with labels.
+    trained : int
+        Last layers that learn; 0: all.
     """
 
     def __init__(
         self, config: TrainConfig, architecture: Architecture, material: Material,
-        judge: Judge | None,
+        judge: Judge | None, start: Arrays | None = None, trained: int = 0,
     ) -> None:
         keras = models.import_keras()
         import tensorflow as tf
@@ -69,6 +81,10 @@ class Loop:
         self._build = partial(models.build, config, architecture.features, architecture.layers,
                               material.units)
         self.model = self._build(carried=bool(config.tbptt or config.carry))
+        if start is not None:
+            models.assign(self.model, architecture.layers, start)
+        if trained:
+            models.freeze(self.model, architecture.layers[:-trained])
         self.lessons = self._lessons()
         """Those of the epoch to come."""
         steps = config.epochs * updates(self.lessons, config.batch, config.tbptt)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -206,15 +206,32 @@ def load(path: Path) -> Any:
     return keras.models.load_model(path)
 
 
+def assign(model: Any, stack: tuple[Layer, ...], kept: Mapping[str, NDArray[np.float32]]) -> None:
+    """Give a model that `build` made the weights that `arrays` gave, its head's unit being 1."""
+    for index, layer in enumerate(stack):
+        own = [kept[f"{index}/{name}"] for name in _names(layer)]
+        model.get_layer(prefix(index, layer).rstrip("_")).set_weights(own)
+
+
+def freeze(model: Any, stack: tuple[Layer, ...]) -> None:
+    """Keep these first layers of a model that `build` made as they are."""
+    for index, layer in enumerate(stack):
+        model.get_layer(prefix(index, layer).rstrip("_")).trainable = False
+
+
+def _names(layer: Layer) -> tuple[str, ...]:
+    """A layer's arrays in Keras's order."""
+    names = BLOCKS[layer.kind].arrays(layer)
+    return (*names, *(f"{BACKWARD}{name}" for name in names)) if layer.bidirectional else names
+
+
 def arrays(model: Any, stack: tuple[Layer, ...]) -> dict[str, NDArray[np.float32]]:
     """Weights of a model that `build` made, named as weights.npz holds them."""
     found: dict[str, NDArray[np.float32]] = {}
     for index, layer in enumerate(stack):
         weights = model.get_layer(prefix(index, layer).rstrip("_")).get_weights()
-        names = BLOCKS[layer.kind].arrays(layer)
-        if layer.bidirectional:
-            names = (*names, *(f"{BACKWARD}{name}" for name in names))
-        found |= {f"{index}/{name}": value for name, value in zip(names, weights, strict=True)}
+        found |= {f"{index}/{name}": value
+                  for name, value in zip(_names(layer), weights, strict=True)}
     if stack[-1].activation == "number":
         last, unit = len(stack) - 1, model.get_layer(UNITS)
         found[f"{last}/kernel"] = found[f"{last}/kernel"] * np.float32(unit.scale)

@@ -36,7 +36,7 @@ def read(
     seed: int, tell: Tell, progress: Callable[[int, int], None], least: int = 2,
 ) -> AudioSet:
     """Read ``label/*.wav``, Speech Commands, or what index.csv names; `least` labels or more."""
-    listed = _listed(folder, hold_out, seed, tell)
+    listed = _listed(folder, hold_out, seed, tell, least)
     named = check_labels((r.label for r in listed), folder, least)
     recordings, samples, skipped = [], [], []
     for done, recording in enumerate(listed):
@@ -123,7 +123,7 @@ def _soundfile() -> Any:
     return soundfile
 
 
-def _listed(folder: Path, hold_out: str, seed: int, tell: Tell) -> list[Recording]:
+def _listed(folder: Path, hold_out: str, seed: int, tell: Tell, least: int) -> list[Recording]:
     """Every file with its label, its speaker where known, and its split."""
     index = folder / "index.csv"
     found = _from_index(index) if index.exists() else _from_folders(folder)
@@ -134,7 +134,13 @@ def _listed(folder: Path, hold_out: str, seed: int, tell: Tell) -> list[Recordin
         tell(f"{folder} has speakers in more than one split ({', '.join(both[:5])}); "
              "splitting by speaker instead, so that no voice is on both sides")
     if both or not any(r.split for r in found):
-        return splits.by_speaker(found, seed)
+        try:
+            return splits.by_speaker(found, seed)
+        except DataError:
+            if least > 1:
+                raise
+            # Too few to be split, and nothing is trained on them: all are what is measured.
+            return [dataclasses.replace(r, split="test") for r in found]
     train = [r for r in found if r.split == "train"]
     speakers = {r.speaker for r in train}
     # One voice cannot both teach and validate; training says what to do about that.
