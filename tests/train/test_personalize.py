@@ -108,7 +108,7 @@ def test_the_verb_prints_one_json_line_and_never_writes_over(run, tmp_path, capf
                    "--epochs", 1, "--folds", 2)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["own"]["of"] == 4
-    assert "this voice" in done.stderr
+    assert b"this voice" in done.stderr
     fails(edgernn("personalize", run, "--clips", tmp_path / "clips", "--out", tmp_path / "mine"),
           1, "there already")
 
