@@ -91,13 +91,16 @@ def _shown(value: Any) -> str:
                    "again.")
 @click.option("--hold-out", default="", metavar="SPEAKER",
               help="Test on this speaker, train on all others.")
+@click.option("--strategy", type=click.Choice(["none", "mirrored", "multiworker"]), default="none",
+              show_default=True, help="Learn on all devices of this machine, or with other "
+                                      "machines, which TF_CONFIG names (docs/scale.md).")
 @click.option("--strict", is_flag=True,
               help="Stop at a file that cannot be used, rather than leave it out.")
 @_setting_options
 def command(
     data: tuple[Path, ...], out: Path, overwrite: bool, config_file: Path | None,
-    noise: tuple[Path, ...], negative: tuple[Path, ...], hold_out: str, strict: bool,
-    **settings: Any,
+    noise: tuple[Path, ...], negative: tuple[Path, ...], hold_out: str, strategy: str,
+    strict: bool, **settings: Any,
 ) -> None:
     """Train a recurrent model on DATA.
 
@@ -115,9 +118,13 @@ def command(
     from edgernn.train.fit import fit
     from edgernn.train.folder import Unfinished, refuse_existing
     from edgernn.train.models import warnings
+    from edgernn.train.workers import Workers
 
     config = load(config_file, {k: v for k, v in settings.items() if v is not None})
     refuse_existing(out, overwrite)
+    if strategy != "none" and (config.task == "transduce" or config.bidirectional):
+        raise ConfigError(f"--strategy is {strategy}, and this network reads whole sequences; one "
+                          "step at a time was needed. Leave --strategy out")
     # As an exception, so that only what the run can go on from is left on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)
@@ -134,10 +141,15 @@ def command(
                          config, Unfinished.of(out))
         print(json.dumps({"run": str(out), **metrics}), flush=True)
         return
+    workers = Workers.start(strategy)
     found, negatives = _read(console, data, config, noise, negative, hold_out, strict)
-    learn = bidirection.fit if config.bidirectional else fit
-    metrics = _train(console, lambda tell: learn(config, found, out, tell, overwrite, negatives),
-                     config, Unfinished.of(out))
+
+    def learn(tell: Any) -> dict[str, float]:
+        if config.bidirectional:
+            return bidirection.fit(config, found, out, tell, overwrite, negatives)
+        return fit(config, found, out, tell, overwrite, negatives, workers)
+
+    metrics = _train(console, learn, config, Unfinished.of(out))
     print(json.dumps({"run": str(out), **metrics}), flush=True)
 
 

@@ -21,6 +21,7 @@ from edgernn.train.reference import FloatModel
 from edgernn.train.resume import run
 from edgernn.train.sequences import Sequences, joined
 from edgernn.train.stepper import sequence_scores
+from edgernn.train.workers import ALONE, Workers
 
 CALIBRATION_SEQUENCES = 2000
 """Training sequences kept in sequences.npz, to calibrate on."""
@@ -31,7 +32,7 @@ Progress = Callable[[Epoch], None]
 def fit(
     config: TrainConfig, data: DataSet, out: Path,
     progress: Progress = lambda epoch: None, overwrite: bool = False,
-    negatives: tuple[Samples, ...] = (),
+    negatives: tuple[Samples, ...] = (), workers: Workers = ALONE,
 ) -> dict[str, float]:
     """Train a model and write its run folder.
 
@@ -54,6 +55,8 @@ def fit(
         Replace `out` if it is there, and an unfinished run that was another one.
     negatives : tuple of int16 arrays
         Long recordings of speech without keywords, for the task `spot`.
+    workers : Workers
+        Who learns together.  All but the chief write nothing and return `epochs` alone.
 
     Returns
     -------
@@ -65,8 +68,9 @@ def fit(
     ------
     ConfigError, DataError, OutputError
     """
-    with making(out, overwrite) as place:
-        return _fit(config, prepare(config, data, negatives), place, progress, overwrite)
+    workers.check(config)
+    with workers.place(out, overwrite) as place:
+        return _fit(config, prepare(config, data, negatives), place, progress, overwrite, workers)
 
 
 def teach(
@@ -83,7 +87,7 @@ def teach(
 
 def _fit(
     config: TrainConfig, material: Material, place: Unfinished, progress: Progress,
-    overwrite: bool,
+    overwrite: bool, workers: Workers = ALONE,
 ) -> dict[str, float]:
     features = material.frontend.width
     stack = models.layers(config, len(material.labels), features, material.vocabulary)
@@ -95,7 +99,9 @@ def _fit(
         return _streaming(architecture, weights, validation)
 
     loop = learn(config, material, architecture, place, progress, overwrite,
-                 judge if config.early_stopping else None)
+                 judge if config.early_stopping else None, workers)
+    if not workers.chief:
+        return {"epochs": len(loop.history), "best_epoch": loop.best.epoch}
     model, folder = loop.finish(), place.run
     weights = models.arrays(model, stack)
     metrics = _measure(architecture, weights, material) | {
@@ -127,14 +133,17 @@ def _detector(config: TrainConfig, labels: tuple[str, ...]) -> DetectorSpec | No
 def learn(
     config: TrainConfig, material: Material, architecture: Architecture, place: Unfinished,
     progress: Progress, overwrite: bool, judge: Judge | None,
+    workers: Workers = ALONE,
 ) -> Loop:
     """Train, from the last checkpoint of the same run if there is one.
 
     Without a `judge` all epochs are trained, and the last one's weights are kept.
     """
-    loop = Loop(config, architecture, material, judge)
+    loop = Loop(config, architecture, material, judge, workers=workers)
     known = origin(config, architecture, loop.lessons, material.held_out)
-    run(loop, known, place, progress, overwrite, config.checkpoint_epochs)
+    every = config.checkpoint_epochs if workers.chief else 0
+    with workers.together():
+        run(loop, known, place, progress, overwrite, every)
     return loop
 
 

@@ -18,6 +18,7 @@ from edgernn.train.class_weights import ClassWeights
 from edgernn.train.config import TrainConfig
 from edgernn.train.losses import loss
 from edgernn.train.material import Material
+from edgernn.train.workers import ALONE, Workers
 
 Arrays = dict[str, NDArray[np.float32]]
 ONE_LABEL = ("classify", "spot", "label")
@@ -61,12 +62,16 @@ class Loop:
         Weights to begin with, as weights.npz holds them, of a network that answers with labels.
     trained : int
         Last layers that learn; 0: all.
+    workers : Workers
+        Who learns together; alone by default.
     """
 
     def __init__(
         self, config: TrainConfig, architecture: Architecture, material: Material,
         judge: Judge | None, start: Arrays | None = None, trained: int = 0,
+        workers: Workers = ALONE,
     ) -> None:
+        workers.check(config)
         keras = models.import_keras()
         import tensorflow as tf
 
@@ -80,17 +85,21 @@ class Loop:
                                         one_label=config.task in ONE_LABEL)
         self._build = partial(models.build, config, architecture.features, architecture.layers,
                               material.units)
-        self.model = self._build(carried=bool(config.tbptt or config.carry))
-        if start is not None:
-            models.assign(self.model, architecture.layers, start)
-        if trained:
-            models.freeze(self.model, architecture.layers[:-trained])
+        self.workers = workers
+        with workers.scope():
+            self.model = self._build(carried=bool(config.tbptt or config.carry))
+            if start is not None:
+                models.assign(self.model, architecture.layers, start)
+            if trained:
+                models.freeze(self.model, architecture.layers[:-trained])
         self.lessons = self._lessons()
         """Those of the epoch to come."""
         steps = config.epochs * updates(self.lessons, config.batch, config.tbptt)
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, max(steps, 1), 0.05)
-        self.optimizer = keras.optimizers.Adam(rate, 0.9, 0.999, clipnorm=config.clipnorm)
-        self.optimizer.build(self.model.trainable_variables)
+        with workers.scope():
+            self.optimizer = keras.optimizers.Adam(
+                rate, 0.9, 0.999, clipnorm=None if workers.strategy else config.clipnorm)
+            self.optimizer.build(self.model.trainable_variables)
         self.loss = loss(keras, config.task, bool(material.vocabulary), material.units[1])
         self.average = Average(config.average, self.model.get_weights())
         self.history: list[Epoch] = []
@@ -152,6 +161,7 @@ class Loop:
             # No gradient, but an update would still follow Adam's momentum.
             return 0.0, [after.numpy() for after in self._graphs["listen"](batch.features, *states)]
         # Divided here, so that a batch of short lessons steps as far as one of long ones.
+        batch = self.workers.filled(batch)
         scaled = batch.weights / np.float32(max(counted, 1.0))
         mean, *after = self._graphs["learn"](batch.features, batch.targets, scaled, *states)
         self.average.update(self.model.get_weights())
@@ -189,12 +199,20 @@ class Loop:
                 return [self.model(features, training=True)]
             return self.model([features, *states], training=True)
 
+        def slopes(features: Any, targets: Any, weights: Any) -> tuple[Any, list[Any]]:
+            with tf.GradientTape() as tape:
+                total = self.loss(targets, run(features)[0], sample_weight=weights)
+            return total, tape.gradient(total, self.model.trainable_variables)
+
         @tf.function(input_signature=[features, targets, weights, *states])
         def learn(features: Any, targets: Any, weights: Any, *states: Any) -> Any:
+            variables = self.model.trainable_variables
+            if self.workers.strategy:
+                return (self.workers.update(slopes, self.optimizer, variables,
+                                            self.config.clipnorm, features, targets, weights),)
             with tf.GradientTape() as tape:
                 scores, *after = run(features, *states)
                 mean = self.loss(targets, scores, sample_weight=weights)
-            variables = self.model.trainable_variables
             self.optimizer.apply(tape.gradient(mean, variables), variables)
             return mean, *after
 
@@ -213,6 +231,8 @@ class Loop:
         key = (float(number), 0.0)
         if self.judge:
             found, key = self.judge(models.arrays(self.model, self.architecture.layers))
+            same = self.workers.agreed({**found, "key": key[0], "then": key[1]})
+            key, found = (same.pop("key"), same.pop("then")), same
         self.history.append(Epoch(number, mean_loss, found["reset"], found["carry"],
                                   time.monotonic() - self._began))
         if number == 1 or key > self._best_key:
