@@ -30,6 +30,9 @@ ALIASES = {"rnn": "simple_rnn"}
 @click.option("--seed", type=click.IntRange(0), help="Of every point (default: the recipe's).")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1,
               help="Points trained at a time, each on one core (default: one per core).")
+@click.option("--scheduler", default="", metavar="local|tcp://HOST:PORT",
+              help="Train the points on Dask, in place of --jobs; OUT and DATA must be at the "
+                   "same path for all workers.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path, exists=True),
               help="As for `edgernn train`.")
 @click.option("--negative", multiple=True, type=click.Path(path_type=Path, exists=True),
@@ -37,7 +40,8 @@ ALIASES = {"rnn": "simple_rnn"}
 @click.option("--hold-out", default="", metavar="SPEAKER", help="As for `edgernn train`.")
 def command(data: tuple[Path, ...], cells: str, hidden: str, out: Path, profile: str,
             config_file: Path | None, epochs: int | None, seed: int | None, jobs: int,
-            noise: tuple[Path, ...], negative: tuple[Path, ...], hold_out: str) -> None:
+            scheduler: str, noise: tuple[Path, ...], negative: tuple[Path, ...],
+            hold_out: str) -> None:
     """Train every cell at every width on DATA and say what each costs and reaches.
 
     Prints one JSON line per point; a table and OUT/compare.png (and .svg) mark the Pareto
@@ -60,7 +64,7 @@ def command(data: tuple[Path, ...], cells: str, hidden: str, out: Path, profile:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)
     lines = _train(console, Material(data, noise, negative, hold_out), out, points, config,
-                   profile, jobs)
+                   profile, jobs, scheduler)
     good = [line for line in lines if "error" not in line]
     if good:
         _time(good)
@@ -79,7 +83,7 @@ def command(data: tuple[Path, ...], cells: str, hidden: str, out: Path, profile:
 
 
 def _train(console: Any, material: Any, out: Path, points: list[Any], config: Any, profile: str,
-           jobs: int) -> list[dict[str, Any]]:
+           jobs: int, scheduler: str) -> list[dict[str, Any]]:
     """`compare`, with a bar, and the reason of each point that fails."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -96,7 +100,7 @@ def _train(console: Any, material: Any, out: Path, points: list[Any], config: An
                 console.print(f"{point.name}: {line['error']}", highlight=False, markup=False,
                               soft_wrap=True)
 
-        return compare(material, out, points, config, profile, jobs, tell)
+        return compare(material, out, points, config, profile, jobs, tell, scheduler)
 
 
 def _time(lines: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import click
 from rich.markup import escape
 
 from edgernn.cli.models import BUNDLED
+from edgernn.cli.progress import told
 from edgernn.interpreter import BACKENDS
 
 MOST_ROWS = 20
@@ -37,6 +38,11 @@ MOST_ROWS = 20
               help="Also hear so many hours without a reset, and a burst of noise.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in.")
+@click.option("--scheduler", default="", metavar="local|tcp://HOST:PORT",
+              help="Hear --negatives on Dask: in processes of this machine, or by a scheduler's "
+                   "workers.")
+@click.option("--work", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Keep what was heard of --negatives there: the same command goes on from it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write a report that needs nothing else: tables, plots, the model's card.")
@@ -44,8 +50,9 @@ MOST_ROWS = 20
               help="Draw misses against false alarms (DET), as .png, .svg or .pdf.")
 def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
             noise: tuple[Path, ...], snr: str, split: str, seed: int, run: Path | None,
-            against: Path | None, drift_hours: float, backend: str, as_json: bool,
-            html: Path | None, plot: Path | None) -> None:
+            against: Path | None, drift_hours: float, backend: str,
+            scheduler: str, work: Path | None, as_json: bool, html: Path | None,
+            plot: Path | None) -> None:
     """Ask MODEL about data whose truth is known, and count.
 
     What it answers to whole sequences, of any task that classifies or gives a number: right and
@@ -59,6 +66,7 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
     from edgernn.train import evaluate_plot, svg
     from edgernn.train.evaluate_page import page
     from edgernn.train.evaluate_run import Beside, Materials, evaluate
+    from edgernn.train.spread import Spread
 
     if plot:
         needs_matplotlib(plot)
@@ -68,8 +76,10 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
     if html:
         svg.load_matplotlib()  # missing, it is better missed before the work
     path = model or BUNDLED
-    tree = evaluate(path, Materials(positives, negatives, noise, decibels(snr), split, seed),
-                    backend, Beside(run, against, drift_hours))
+    materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
+    with told("streams of negatives") as (tell, progress):
+        tree = evaluate(path, materials, backend, Beside(
+            run, against, drift_hours, Spread(scheduler, work), tell, progress))
     try:  # files first, a reader of what is printed may have had enough; but print in any case
         if plot:
             evaluate_plot.write(tree, plot)

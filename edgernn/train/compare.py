@@ -4,6 +4,7 @@ Each point is an ordinary run folder and .tflite, trained by a process of its ow
 points run side by side and one that fails does not take the others along.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from edgernn.errors import ConfigError, OutputError
 from edgernn.train.checkpoint import NO_MATTER
 from edgernn.train.config import TrainConfig
 from edgernn.train.measure import METRICS
+from edgernn.train.spread import Spread
 
 GRID = "grid.json"
 """What all points of a folder have in common."""
@@ -123,7 +125,7 @@ def refuse(config: TrainConfig) -> None:
 
 def compare(
     material: Material, out: Path, points: Sequence[Point], config: TrainConfig, profile: str,
-    jobs: int, tell: Callable[[Point, dict[str, Any]], None],
+    jobs: int, tell: Callable[[Point, dict[str, Any]], None], scheduler: str = "",
 ) -> list[dict[str, Any]]:
     """Train, quantize and measure every point that is not there yet.
 
@@ -142,6 +144,9 @@ def compare(
         Points at a time, each on one core.
     tell : callable
         Told of each point as it is done, with its line.
+    scheduler : str
+        Of Dask, whose workers then train the points, however many there are; `out` and the data
+        must be at the same path for all.
 
     Returns
     -------
@@ -158,6 +163,11 @@ def compare(
     """
     refuse(config)
     _claim(out, material, config)
+    if scheduler:
+        found = Spread(scheduler).run(
+            trained, [(material, out.resolve(), point, profile) for point in points],
+            each=lambda i, line: tell(points[i], line))
+        return mark(found, METRICS[config.task].higher_is_better)
     lines: dict[Point, dict[str, Any]] = {}
     workers = _Workers()
     with ThreadPoolExecutor(jobs) as pool:
@@ -174,6 +184,11 @@ def compare(
             workers.stop()
             raise
     return mark([lines[point] for point in points], METRICS[config.task].higher_is_better)
+
+
+def trained(material: Material, out: Path, point: Point, profile: str) -> dict[str, Any]:
+    """One point's job, for a worker of Dask."""
+    return _point(_Workers(bound=True), material, out, point, profile)
 
 
 def _claim(out: Path, material: Material, config: TrainConfig) -> None:
@@ -248,6 +263,8 @@ def _read(known: Path) -> dict[str, Any]:
 class _Workers:
     """Processes of `edgernn`, each on one core, that can be stopped together."""
 
+    bound: bool = False
+    """Whether they end when this process is killed."""
     live: set[subprocess.Popen[str]] = field(default_factory=set)
     stopping: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -262,7 +279,7 @@ class _Workers:
             process = subprocess.Popen(
                 [sys.executable, "-m", "edgernn", *map(str, arguments)], text=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**os.environ, **one})
+                env={**os.environ, **one}, preexec_fn=_dies_with_us if self.bound else None)
             self.live.add(process)
         try:
             out, talk = process.communicate()
@@ -277,6 +294,17 @@ class _Workers:
             self.stopping = True
             for process in self.live:
                 process.terminate()
+
+
+_LIBC = ctypes.CDLL(None)
+"""Opened here: between fork and exec nothing may be."""
+
+
+def _dies_with_us() -> None:
+    """Have Linux end this process with its parent: a worker that is lost must not train on, or
+    the one that takes over finds its run in use."""
+    if sys.platform == "linux":
+        _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _reason(done: "subprocess.CompletedProcess[str]") -> str:

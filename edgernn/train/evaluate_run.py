@@ -1,6 +1,6 @@
 """All of `edgernn evaluate`: from folders and a model to figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.train.answers import STATES, answers, heard_by
 from edgernn.train.calibration import Calibrated, calibrate
-from edgernn.train.dataset import AudioSet, DataSet, Samples
+from edgernn.train.dataset import AudioSet, DataSet, Samples, Tell
 from edgernn.train.endurance import agreement, recovery, streamed
 from edgernn.train.evaluation import (
     Outcome,
@@ -25,12 +25,15 @@ from edgernn.train.evaluation import (
     hear,
     words_in,
 )
+from edgernn.train.negatives import Alarms, alarms
 from edgernn.train.paired import binomial_p, mcnemar
 from edgernn.train.readers import read
 from edgernn.train.readers.audio import read_sounds
 from edgernn.train.spotting import LATE_S
+from edgernn.train.spread import HERE, Spread
 
 Sounds = tuple[Samples, ...]
+Progress = Callable[[int, int], None]
 GRID = tuple(round(0.05 * i, 2) for i in range(2, 20))
 """Thresholds that are tried."""
 
@@ -57,6 +60,16 @@ class Beside:
     """Another model on the same audio."""
     hours: float = 0.0
     """Of words and negatives in a row, to see whether a carried state drifts."""
+    spread: Spread = HERE
+    """Where negatives are heard."""
+    tell: Tell = lambda message: None
+    progress: Progress = lambda done, total: None
+
+    def alarms(self, model: Path, labels: Sequence[str], materials: Materials,
+               thresholds: Sequence[float], backend: str) -> Alarms:
+        """What a model takes for one of the labels; see `edgernn.train.negatives`."""
+        return alarms(model, labels, materials.negatives, thresholds, backend, self.spread,
+                      self.tell, self.progress)
 
 
 def evaluate(path: Path, materials: Materials, backend: str = "auto",
@@ -99,34 +112,32 @@ def evaluate(path: Path, materials: Materials, backend: str = "auto",
             raise
         # A model that detects is judged by that; why it was asked nothing else is told.
         tree["unanswered"] = str(problem)
-    return tree | _detected(model, data, materials, beside, backend) if detects else tree
+    return tree | _detected(model, path, data, materials, beside, backend) if detects else tree
 
 
-def _detected(model: StepModel, data: DataSet, materials: Materials, beside: Beside,
+def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials, beside: Beside,
               backend: str) -> dict[str, Any]:
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words, noises = _recordings(data, materials), read_sounds(materials.noise, ear.rate_hz)
-    sounds = read_sounds(materials.negatives, ear.rate_hz)
     tracks = _tracks(ear, words, noises, materials, STATES)
     read_at = [condition for condition, state in tracks if state == "carried"][-1]
     tree: dict[str, Any] = {
         "words": [{"condition": condition, "state": state, **_words(ear.outcome(track))}
                   for (condition, state), track in tracks.items()],
         "read_at": read_at, "negatives": None, "thresholds": [], "tolerance_s": LATE_S}
-    other = None
-    if sounds:
-        other = hear(model, ((sound, ()) for sound in sounds))
-        tree["negatives"] = _alarms(ear.outcome(other))
+    if materials.negatives:
+        found = beside.alarms(path, tuple(ear.spec.thresholds), materials, GRID, backend)
+        tree["negatives"] = _alarms(found.own)
         tree["thresholds"] = [
-            {"threshold": threshold, "miss_rate": round(found.missed / found.said, 5),
-             "missed": found.missed, **_alarms(ear.outcome(other, threshold))}
-            for threshold in GRID
-            for found in [ear.outcome(tracks[read_at, "carried"], threshold)]]
+            {"threshold": threshold, "miss_rate": round(words_at.missed / words_at.said, 5),
+             "missed": words_at.missed, **_alarms(others)}
+            for threshold, others in zip(GRID, found.at, strict=True)
+            for words_at in [ear.outcome(tracks[read_at, "carried"], threshold)]]
     if beside.against:
-        tree["against"] = _against(ear, beside.against, backend, words, noises, sounds, materials)
+        tree["against"] = _against(ear, path, beside, backend, words, noises, materials)
     if beside.hours:
-        tree["drift"] = _drift(ear, words, noises, sounds, materials, beside.hours)
+        tree["drift"] = _drift(ear, words, noises, materials, beside.hours)
     return tree
 
 
@@ -153,9 +164,11 @@ class _Ear:
         return compare(track, detect(track, spec, self.model.labels, self.step_ms))
 
 
-def _against(ear: _Ear, path: Path, backend: str, words: AudioSet, noises: Sounds, sounds: Sounds,
+def _against(ear: _Ear, own: Path, beside: Beside, backend: str, words: AudioSet, noises: Sounds,
              materials: Materials) -> dict[str, Any]:
     """Another model on the same audio, by the words that both listen for."""
+    assert beside.against is not None, "it was asked for"
+    path = beside.against
     other = _Ear.of(StepModel.load(bundle.read(path), backend))
     labels = [label for label in ear.spec.thresholds if label in other.spec.thresholds]
     if not labels or other.rate_hz != ear.rate_hz:
@@ -172,8 +185,8 @@ def _against(ear: _Ear, path: Path, backend: str, words: AudioSet, noises: Sound
         found["words"].append({"condition": key[0], "said": a.said, "missed": a.missed,
                                "missed_by_other": b.missed, "found_alone": mine,
                                "found_by_other_alone": its, "p": round(p, 5)})
-    if sounds:
-        a, b = (each.outcome(hear(each.model, ((sound, ()) for sound in sounds))) for each in both)
+    if materials.negatives:
+        a, b = (beside.alarms(one, labels, materials, (), backend).own for one in (own, path))
         found["negatives"] = {
             "hours": round(a.seconds / 3600, 4), "false_alarms": a.false_alarms,
             "false_alarms_of_other": b.false_alarms,
@@ -181,8 +194,9 @@ def _against(ear: _Ear, path: Path, backend: str, words: AudioSet, noises: Sound
     return found
 
 
-def _drift(ear: _Ear, words: AudioSet, noises: Sounds, sounds: Sounds, materials: Materials,
+def _drift(ear: _Ear, words: AudioSet, noises: Sounds, materials: Materials,
            hours: float) -> dict[str, Any]:
+    sounds = read_sounds(materials.negatives, ear.rate_hz)
     if not sounds:
         raise DataError("drift is heard in words and what is said besides; --negatives were needed")
     rng = np.random.default_rng(materials.seed)

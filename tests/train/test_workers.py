@@ -49,7 +49,7 @@ def test_rows_that_are_filled_in_count_nothing_and_all_others_stay(rows, replica
     '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}')])
 def test_a_tf_config_that_says_nothing_is_explained(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(ConfigError, match="TF_CONFIG is.*such as"):
+    with pytest.raises(ConfigError, match=r"TF_CONFIG is.*such as"):
         Workers.start("multiworker")
 
 

@@ -98,6 +98,21 @@ def usable(path: Path, sample_rate_hz: int) -> Samples | str:
     return samples
 
 
+def sound_files(given: Sequence[Path]) -> list[Path]:
+    """Every wav and flac in the files and folders given, sorted within each."""
+    return [path for one in given for path in ([one] if one.is_file() else sorted(one.rglob("*")))
+            if path.suffix.lower() in SUFFIXES]
+
+
+def length_s(path: Path) -> float:
+    """Seconds of a recording, by its header; 0 if that cannot be read."""
+    soundfile = _soundfile()
+    try:
+        return float(soundfile.info(str(path)).duration)
+    except (soundfile.LibsndfileError, OSError, RuntimeError):
+        return 0.0
+
+
 def read_sounds(given: Sequence[Path], sample_rate_hz: int,
                 tell: Tell = lambda message: None) -> tuple[Samples, ...]:
     """Every recording in the files and folders given, those that cannot be used left out.
@@ -214,16 +229,12 @@ def _noises(folder: Path, noise: Sequence[Path],
             sample_rate_hz: int) -> tuple[tuple[Samples, ...], list[Skipped]]:
     """Background that can be used, and what of it cannot."""
     samples, skipped = [], []
-    for given in noise or [folder / NOISE_FOLDER]:
-        files = [given] if given.is_file() else sorted(given.rglob("*"))
-        for path in files:
-            if path.suffix.lower() not in SUFFIXES:
-                continue
-            found = usable(path, sample_rate_hz)
-            if isinstance(found, str):
-                skipped.append(Skipped(path, found))
-            else:
-                samples.append(found)
+    for path in sound_files(noise or [folder / NOISE_FOLDER]):
+        found = usable(path, sample_rate_hz)
+        if isinstance(found, str):
+            skipped.append(Skipped(path, found))
+        else:
+            samples.append(found)
     if noise and not samples:
         why = f" ({skipped[0].path} is {skipped[0].reason})" if skipped else ""
         raise DataError(f"{', '.join(map(str, noise))} has no wav or flac that can be used{why}; "

@@ -1,0 +1,139 @@
+"""Hours in which nobody says a word: what a model takes for one.
+
+They are heard as streams of an hour or more, recording after recording with the state carried,
+each stream begun from reset.  Streams need nothing of each other, so thousands of hours can be
+heard on many machines; what comes back are counts, one for each threshold that is tried.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgernn import bundle
+from edgernn.errors import DataError
+from edgernn.spec import DetectorSpec, LogMelSpec
+from edgernn.step import StepModel
+from edgernn.train.dataset import Skipped, Tell, refuse_or_tell
+from edgernn.train.evaluation import Outcome, Piece, Track, at_threshold, compare, detect, hear
+from edgernn.train.readers.audio import length_s, sound_files, usable
+from edgernn.train.spread import HERE, Spread
+
+STREAM_S = 3600.0
+"""A stream goes on until it is so long, then the recording after begins another one."""
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """What was taken for a word."""
+
+    own: Outcome
+    """With the thresholds of the model."""
+    at: tuple[Outcome, ...]
+    """With one threshold for all labels, for each that was tried."""
+
+
+def streams(given: Sequence[Path], seconds: float = STREAM_S) -> list[tuple[Path, ...]]:
+    """The recordings in files and folders, in their order, as streams.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    found: list[tuple[Path, ...]] = []
+    stream: list[Path] = []
+    long = 0.0
+    for path in sound_files(given):
+        stream.append(path)
+        long += length_s(path)
+        if long >= seconds:
+            found.append(tuple(stream))
+            stream, long = [], 0.0
+    if stream:
+        found.append(tuple(stream))
+    if given and not found:
+        raise DataError(f"{', '.join(map(str, given))} has no wav or flac; recordings of sound "
+                        "were needed. Name their folder")
+    return found
+
+
+def alarms(
+    model: Path, labels: Sequence[str], given: Sequence[Path], thresholds: Sequence[float],
+    backend: str = "auto", spread: Spread = HERE, tell: Tell = lambda message: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Alarms:
+    """Hear all recordings, and count what the model takes for one of its labels.
+
+    Parameters
+    ----------
+    model : Path
+        A .tflite that detects words in audio.
+    labels : sequence of str
+        Those of its labels that are listened for.
+    given : sequence of Path
+        Recordings, or folders of them.
+    thresholds : sequence of float
+        Tried one after the other, for all labels.
+    backend : str
+    spread : Spread
+        Where streams are heard.
+    tell, progress : callable
+        Told what is left out and why; streams done, and how many there are.
+
+    Raises
+    ------
+    DataError
+        If no recording can be used.
+    """
+    jobs = [(model, list(labels), list(stream), list(thresholds), backend)
+            for stream in streams(given)]
+    counts = spread.run(heard, jobs, progress)
+    skipped = [Skipped(Path(path), why) for count in counts for path, why in count["skipped"]]
+    refuse_or_tell(skipped, False, tell)
+    seconds = sum(count["seconds"] for count in counts)
+    if not seconds:
+        raise DataError(f"none of the recordings in {', '.join(map(str, given))} can be used"
+                        f"{f' ({skipped[0].path} is {skipped[0].reason})' if skipped else ''}; "
+                        "some were needed. Name another folder")
+
+    def together(wrong: list[int]) -> Outcome:
+        return Outcome((), Counter(), (), 0, sum(wrong), seconds)
+
+    return Alarms(together([count["own"] for count in counts]),
+                  tuple(together([count["at"][i] for count in counts])
+                        for i in range(len(thresholds))))
+
+
+def heard(model: Path, labels: Sequence[str], stream: Sequence[Path],
+          thresholds: Sequence[float], backend: str) -> dict[str, Any]:
+    """One stream's job: seconds heard, and false alarms with the model's and other thresholds."""
+    step = StepModel.load(bundle.read(model), backend)
+    frontend, detector = step.spec.frontend, step.spec.detector
+    assert isinstance(frontend, LogMelSpec), "it hears audio"
+    assert detector is not None, "it detects words"
+    spec = replace(detector, thresholds={label: detector.thresholds[label] for label in labels})
+    skipped: list[tuple[str, str]] = []
+    track = hear(step, _pieces(stream, frontend.sample_rate_hz, skipped))
+
+    def wrong(spec: DetectorSpec) -> int:
+        return _wrong(track, spec, step.labels, float(frontend.hop_ms))
+
+    return {"seconds": track.seconds, "own": wrong(spec), "skipped": skipped,
+            "at": [wrong(at_threshold(spec, threshold)) for threshold in thresholds]}
+
+
+def _pieces(stream: Sequence[Path], rate_hz: int, skipped: list[tuple[str, str]]
+            ) -> Iterator[Piece]:
+    """One recording after the other, so that one is in memory."""
+    for path in stream:
+        found = usable(path, rate_hz)
+        if isinstance(found, str):
+            skipped.append((str(path), found))
+        else:
+            yield found, ()
+
+
+def _wrong(track: Track, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float) -> int:
+    return compare(track, detect(track, spec, labels, step_ms)).false_alarms
