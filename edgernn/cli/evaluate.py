@@ -38,6 +38,8 @@ MOST_ROWS = 20
               help="Also hear so many hours without a reset, and a burst of noise.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in.")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Keep features of recordings there, as `edgernn features` does.")
 @click.option("--scheduler", default="", metavar="local|tcp://HOST:PORT",
               help="Hear --negatives on Dask: in processes of this machine, or by a scheduler's "
                    "workers.")
@@ -51,7 +53,7 @@ MOST_ROWS = 20
 def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
             noise: tuple[Path, ...], snr: str, split: str, seed: int, run: Path | None,
             against: Path | None, drift_hours: float, backend: str,
-            scheduler: str, work: Path | None, as_json: bool, html: Path | None,
+            cache: Path | None, scheduler: str, work: Path | None, as_json: bool, html: Path | None,
             plot: Path | None) -> None:
     """Ask MODEL about data whose truth is known, and count.
 
@@ -66,6 +68,7 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
     from edgernn.train import evaluate_plot, svg
     from edgernn.train.evaluate_page import page
     from edgernn.train.evaluate_run import Beside, Materials, evaluate
+    from edgernn.train.features import FeatureCache
     from edgernn.train.spread import Spread
 
     if plot:
@@ -79,7 +82,8 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
     with told("streams of negatives") as (tell, progress):
         tree = evaluate(path, materials, backend, Beside(
-            run, against, drift_hours, Spread(scheduler, work), tell, progress))
+            run, against, drift_hours, FeatureCache(cache) if cache else None,
+            Spread(scheduler, work), tell, progress))
     try:  # files first, a reader of what is printed may have had enough; but print in any case
         if plot:
             evaluate_plot.write(tree, plot)

@@ -14,6 +14,7 @@ VERBS = {
     "new": "Make a wake word model from nothing but its phrase.",
     "record": "Record your own clips, checked and trimmed.",
     "synth": "Make data from nothing: a phrase, spoken by many voices.",
+    "features": "Compute features of recordings once, here or on many machines.",
     "train": "Learn a recurrent model from recordings or sensor logs.",
     "quantize": "Turn a trained run or a Keras model into one int8 .tflite step.",
     "diagnose": "Look into a trained run: gradients, gates, units, states, in plots.",

@@ -18,6 +18,7 @@ from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
 from edgernn.step import StepModel
 from edgernn.train.dataset import AudioSet, DataSet, SensorSet
+from edgernn.train.features import FeatureCache, rows
 from edgernn.train.intervals import wilson_interval
 from edgernn.train.network import Network
 from edgernn.train.predictions import label_of
@@ -94,8 +95,11 @@ def check(spec: ModelSpec) -> None:
                          "needed. `edgernn quantize` says how accurate this one is")
 
 
-def heard_by(spec: ModelSpec, data: DataSet, split: str) -> Heard:
+def heard_by(spec: ModelSpec, data: DataSet, split: str, cache: FeatureCache | None = None
+             ) -> Heard:
     """A data set's sequences of one split, or of all, as the model's frontend hears them.
+
+    Recordings' features come from the cache, and go there, if one is given.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def heard_by(spec: ModelSpec, data: DataSet, split: str) -> Heard:
                                                           strict=True)
                  if split in ("all", clip.split)]
         _check_any(clips, split, {clip.split for clip in data.recordings})
-        sequences = _laid([frontend.whole(samples) for _, samples in clips],
+        sequences = _laid([rows(frontend, samples, cache) for _, samples in clips],
                           [codes[clip.label] for clip, _ in clips])
         return _asked(spec, sequences, tuple(clip.speaker for clip, _ in clips))
     if isinstance(data, SensorSet):

@@ -25,6 +25,7 @@ from edgernn.train.evaluation import (
     hear,
     words_in,
 )
+from edgernn.train.features import FeatureCache
 from edgernn.train.negatives import Alarms, alarms
 from edgernn.train.paired import binomial_p, mcnemar
 from edgernn.train.readers import read
@@ -60,6 +61,8 @@ class Beside:
     """Another model on the same audio."""
     hours: float = 0.0
     """Of words and negatives in a row, to see whether a carried state drifts."""
+    cache: FeatureCache | None = None
+    """Where features of the recordings are kept."""
     spread: Spread = HERE
     """Where negatives are heard."""
     tell: Tell = lambda message: None
@@ -106,7 +109,8 @@ def evaluate(path: Path, materials: Materials, backend: str = "auto",
                          "--negatives, --noise, --against and --drift-hours. Leave them out")
     tree |= {"answers": None, "unanswered": ""}
     try:
-        tree["answers"] = answers(model, heard_by(opened.spec, data, materials.split), beside.run)
+        tree["answers"] = answers(
+            model, heard_by(opened.spec, data, materials.split, beside.cache), beside.run)
     except (DataError, ModelError) as problem:
         if not detects or beside.run:
             raise

@@ -1,0 +1,49 @@
+"""`edgernn features`: features of recordings, computed once and kept."""
+
+import json
+from pathlib import Path
+
+import click
+
+from edgernn.cli.models import BUNDLED
+
+TOGETHER = 50
+"""Recordings of one job."""
+
+
+@click.command()
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--model", type=click.Path(path_type=Path), metavar="MODEL",
+              help="The .tflite whose frontend hears them (default: the bundled one).")
+@click.option("--cache", required=True, type=click.Path(path_type=Path, file_okay=False),
+              help="Folder to keep features in; what is there is not computed again.")
+@click.option("--scheduler", default="", metavar="local|tcp://HOST:PORT",
+              help="Compute on Dask: in processes of this machine, or by a scheduler's workers; "
+                   "RECORDINGS and the cache must be at the same path for all.")
+def command(recordings: tuple[Path, ...], model: Path | None, cache: Path, scheduler: str) -> None:
+    """Compute the features of RECORDINGS (wav and flac files, or folders of them).
+
+    One memory-mapped .npy each, named by the hash of the audio and the frontend's settings, for
+    `edgernn evaluate --cache`. A run that was stopped goes on where it was. One JSON line on
+    stdout.
+    """
+    from edgernn import bundle
+    from edgernn.cli.progress import told
+    from edgernn.errors import DataError
+    from edgernn.train.dataset import Skipped, refuse_or_tell
+    from edgernn.train.features import extract, plain
+    from edgernn.train.readers.audio import sound_files
+    from edgernn.train.spread import Spread
+
+    spec = plain(bundle.read(model or BUNDLED).spec.frontend)
+    paths = [path.resolve() for path in sound_files(recordings)]
+    if not paths:
+        raise DataError(f"{', '.join(map(str, recordings))} has no wav or flac; recordings were "
+                        "needed. Name their folder")
+    jobs = [(paths[i:i + TOGETHER], spec, cache.resolve()) for i in range(0, len(paths), TOGETHER)]
+    with told(f"{TOGETHER} recordings") as (tell, progress):
+        done = Spread(scheduler, cache / "jobs").run(extract, jobs, progress)
+        skipped = [Skipped(Path(path), why) for one in done for path, why in one["skipped"]]
+        refuse_or_tell(skipped, False, tell)
+    print(json.dumps({"cache": str(cache), "recordings": len(paths) - len(skipped),
+                      "frames": sum(one["frames"] for one in done)}), flush=True)
