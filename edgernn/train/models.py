@@ -41,7 +41,9 @@ def import_keras() -> Any:
                           f"({problem})") from problem
     # One update has many small ops: more threads only wait for each other.  It must be
     # said before the first op; a process that has already trained keeps what it has.
-    if not tf.config.threading.get_intra_op_parallelism_threads():
+    asked = tf.config.threading.get_intra_op_parallelism_threads() or \
+        os.environ.get("TF_NUM_INTRAOP_THREADS")
+    if not asked:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(2)
             tf.config.threading.set_inter_op_parallelism_threads(2)
