@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from edgernn.cli.models import BUNDLED
+from edgernn.cli.models import BUNDLED, ModelPath
 from edgernn.interpreter import BACKENDS
 
 
 @click.command()
-@click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=ModelPath())
 @click.option("--backend", "backends", multiple=True, type=click.Choice(BACKENDS[1:]),
               help="Interpreter to measure; may be repeated (default: all that are installed; "
                    "`edgernn --version` lists them).")

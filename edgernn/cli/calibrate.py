@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from edgernn.cli.evaluate import decibels
+from edgernn.cli.models import ModelPath
 from edgernn.interpreter import BACKENDS
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelPath())
 @click.option("--positives", required=True, type=click.Path(path_type=Path),
               help="Words, as `edgernn evaluate` takes them.")
 @click.option("--negatives", multiple=True, required=True, type=click.Path(path_type=Path),

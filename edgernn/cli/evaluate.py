@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from edgernn.cli.models import BUNDLED
+from edgernn.cli.models import BUNDLED, ModelPath
 from edgernn.cli.progress import told
 from edgernn.interpreter import BACKENDS
 
@@ -18,7 +18,7 @@ MOST_ROWS = 20
 
 
 @click.command()
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=ModelPath())
 @click.option("--positives", required=True, type=click.Path(path_type=Path),
               help="Data whose labels are the model's, in any layout that `edgernn train` reads.")
 @click.option("--negatives", multiple=True, type=click.Path(path_type=Path),

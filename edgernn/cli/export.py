@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgernn.cli.models import ModelPath
+
 if TYPE_CHECKING:
     from firmware_export.project import Source
 
@@ -15,7 +17,7 @@ TARGETS = ("c", "tflm", "arduino", "esp-idf", "esphome", "platformio", "zephyr")
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelPath())
 @click.option("--target", type=click.Choice(TARGETS), default="c", show_default=True,
               help="What to write: c is C99 that depends on nothing; esphome a wake word for its "
                    "micro_wake_word; the others run in TensorFlow Lite Micro, tflm under CMake.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edgernn.cli.models import BUNDLED
+from edgernn.cli.models import BUNDLED, ModelPath
 
 TOGETHER = 50
 """Recordings of one job."""
@@ -13,7 +13,7 @@ TOGETHER = 50
 
 @click.command()
 @click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--model", type=click.Path(path_type=Path), metavar="MODEL",
+@click.option("--model", type=ModelPath(), metavar="MODEL",
               help="The .tflite whose frontend hears them (default: the bundled one).")
 @click.option("--cache", required=True, type=click.Path(path_type=Path, file_okay=False),
               help="Folder to keep features in; what is there is not computed again.")

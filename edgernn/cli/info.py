@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from edgernn.cli.models import BUNDLED, state_option
+from edgernn.cli.models import BUNDLED, ModelPath, state_option
 
 MOST = 16
 """Of a longer list the table shows the beginning and the end; --json shows all."""
 
 
 @click.command()
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=ModelPath())
 @state_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(model: Path | None, states: dict[str, str], as_json: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgernn.cli.models import ModelPath
 from edgernn.lint import REFUSED, SLOWLY, TARGETS, Verdict
 
 SHOWN = 2
@@ -14,7 +15,7 @@ SHOWN = 2
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelPath())
 @click.option("--target", "targets", multiple=True, type=click.Choice(list(TARGETS)),
               help="Where it is to run; may be repeated (default: say it of all).")
 @click.option("--sources", is_flag=True, help="Say where each verdict was read.")

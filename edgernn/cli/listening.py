@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from edgernn.cli.models import BUNDLED, VOICE, state_option
+from edgernn.cli.models import BUNDLED, VOICE, ModelPath, state_option
 from edgernn.cli.sections import section
 from edgernn.ensemble import BEFORE_S, OPEN_S
 from edgernn.errors import BackendError, EdgernnError, StateError
@@ -111,9 +111,10 @@ class WantedModels:
 
 def _options(streaming: bool) -> list[Callable[..., Any]]:
     options = [
-        click.option("--model", "models", multiple=True, type=click.Path(path_type=Path),
-                     help='The .tflite, or the .json manifest of a wake word, to run; several may '
-                          'listen together (default: the bundled one for "computer" and "alexa").'),
+        click.option("--model", "models", multiple=True, type=ModelPath(),
+                     help='The .tflite, or the .json manifest of a wake word, to run, or `digits`, '
+                          'which comes with edgernn; several may listen together (default: the '
+                          'bundled one for "computer" and "alexa").'),
         click.option("--threshold", "thresholds", multiple=True, metavar="P|LABEL=P",
                      help="Fire when the smoothed score reaches P, 0 to 1; for one label or for "
                           "all; may be repeated (default: the values stored in the model; "
