@@ -4,6 +4,8 @@ All samples are float32 in int16 units at 16 kHz.
 """
 
 import csv
+import itertools
+import multiprocessing
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,6 +202,27 @@ def spoken_distractors(speaker: Speaker, known: dict[str, list[str]], words: int
         texts = CONFUSABLE if chance < 0.4 else SENTENCES if chance < 0.6 else alike
         said.append(speaker.say(str(rng.choice(texts)))[0])
     return said
+
+
+def talk(data: Path, hours: float, seed: int, processes: int) -> list[NDArray[np.int16]]:
+    """Hours of sentences of random words of the dictionary, each by a voice drawn anew."""
+    known, said, seconds = vocabulary(data), [], 0.0
+    blocks = ((list(known), (seed, 77, block)) for block in itertools.count())
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        # As many at a time as processes, so that few are spoken in vain.
+        while seconds < hours * 3600:
+            for spoken in pool.map(_talk, list(itertools.islice(blocks, processes))):
+                said += spoken
+                seconds += sum(map(len, spoken)) / RATE
+    return said
+
+
+def _talk(job: tuple[list[str], tuple[int, ...]]) -> list[NDArray[np.int16]]:
+    words, seed = job
+    speaker = Speaker(np.random.default_rng(seed))
+    texts = [" ".join(speaker.rng.choice(words, int(speaker.rng.integers(6, 15))))
+             for _ in range(50)]
+    return [np.rint(speaker.say(text)[0]).astype(np.int16) for text in texts]
 
 
 def vocabulary(data: Path) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """Scenes made once and met again, each time a little changed: a `Teacher` for `fit.teach`."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from materials import NOISES, Clip, Samples
@@ -26,6 +27,8 @@ class ScenePool:
     """Label of each frame, shape (scenes, frames)."""
     weights: NDArray[np.float32]
     """What each frame counts, shape (scenes, frames)."""
+    answers: NDArray[np.float16] | None = None
+    """What a larger network answers on each frame, shape (scenes, frames, labels); see `_asked`."""
 
     def lessons(self, rng: np.random.Generator) -> list[Lesson]:
         """See `Teacher.lessons`: other throats and microphones, blots, and another level."""
@@ -47,7 +50,22 @@ class ScenePool:
             codes = np.clip(codes + int(octave * 256), 0, 8191).astype(np.int16)
         codes = augment.blotted(codes, self.config, rng)
         features = (codes.astype(np.float32) - np.float32(CODE_ZERO)) * np.float32(CODE_SCALE)
-        return Lesson(features, self.labels[i].astype(np.int64), self.weights[i])
+        return Lesson(features, *self._asked(i))
+
+    def _asked(self, i: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Targets and weights of a scene.
+
+        With a larger network's answers the targets are half what is right and half what it
+        says, and where nothing is right or wrong all what it says: a small network learns from
+        its doubts what no label tells (Hinton et al. 2015, arXiv 1503.02531).
+        """
+        labels, weights = self.labels[i].astype(np.int64), self.weights[i]
+        if self.answers is None:
+            return labels, weights
+        said = self.answers[i].astype(np.float32)
+        right = np.eye(said.shape[1], dtype=np.float32)[labels]
+        judged = (weights > 0)[:, None]
+        return np.where(judged, (right + said) / 2, said), np.where(weights > 0, weights, 1)
 
 
 def held_out_sequences(people: list[Clip], noise: dict[str, Samples],

@@ -23,7 +23,8 @@ RATE = 16000
 SNRS_DB = (20, 10, 5, 0)
 GRID = tuple(round(0.3 + 0.05 * i, 2) for i in range(14))
 """Thresholds tried, 0.30 to 0.95."""
-ASIDE = ("20 dB", "5 dB", "0 dB", "noise alone")
+SYNTHESIZED = "speech, synthesized"
+ASIDE = ("20 dB", "5 dB", "0 dB", "noise alone", SYNTHESIZED)
 """Trials that only the integer step hears, with its state carried."""
 MARGIN = 0.05
 """Added to the lowest threshold that gives no false alarm: other people will speak."""
@@ -31,7 +32,7 @@ MARGIN = 0.05
 Trials = Mapping[str, Sequence[Passage]]
 
 
-def as_recorded(samples: Samples, kind: str, said: tuple[Said, ...] = ()) -> Passage:
+def as_recorded(samples: NDArray[Any], kind: str, said: tuple[Said, ...] = ()) -> Passage:
     """A passage of samples in int16 units."""
     whole = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
     return Passage(LogMel(LogMelSpec()).whole(whole), said, kind)
@@ -62,7 +63,8 @@ def _said(label: str, start: int, end: int) -> Said:
 
 
 def trials_of(people: Sequence[Clip], talk: Mapping[str, Samples], noise: Mapping[str, Samples],
-              readers: set[str]) -> dict[str, Sequence[Passage]]:
+              readers: set[str], spoken: Sequence[NDArray[np.int16]] = ()
+              ) -> dict[str, Sequence[Passage]]:
     """All sets of passages the card reports, by name."""
     sets: dict[str, Sequence[Passage]] = {"clean": quiet(people)}
     sets |= {f"{snr} dB": mixed_trials(people, noise, snr) for snr in SNRS_DB}
@@ -71,6 +73,8 @@ def trials_of(people: Sequence[Clip], talk: Mapping[str, Samples], noise: Mappin
                                     if who in readers]
     sets["speech, trained on"] = [as_recorded(x, who) for who, x in talk.items()
                                   if who not in readers]
+    if spoken:
+        sets[SYNTHESIZED] = [as_recorded(x, "espeak-ng") for x in spoken]
     sets["noise alone"] = [as_recorded(x * np.float32(gain), name) for name, x in noise.items()
                            for gain in (0.1, 0.3, 1.0, 3.0)]
     return sets

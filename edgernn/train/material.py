@@ -43,6 +43,8 @@ class Material:
     """Tokens there are, if rows are tokens."""
     units: tuple[float, float] = (0.0, 1.0)
     """Mean and standard deviation of the numbers asked for."""
+    shares: bool = False
+    """Whether lessons ask for a probability of each label, as a larger network gives them."""
 
 
 def prepare(
