@@ -4,8 +4,8 @@
 
 Voices are spoken by espeak-ng, scenes put together, a GRU trained on them as `edgernn
 train` does and quantized as `edgernn quantize` does, and all of it measured on the
-validation speakers.  About 45 minutes on two cores; every draw comes from --seed.  A network twice as large learns
-first, and its answers teach the small one that is bundled.
+validation speakers.  A network twice as large learns first, and its answers teach the small
+one that is bundled.  About 45 minutes on two cores; every draw comes from --seed.
 
 With --fold 0, 1 or 2, people are held out of training, to learn what speech never heard
 does.  The bundled model learns from everybody but the validation speakers.
@@ -46,8 +46,8 @@ CONFIG = TrainConfig(
 TEACHER = dataclasses.replace(CONFIG, units=80, front=48, dropout=0.2, epochs=26)
 """Twice the weights, too large for the device: its answers teach the small one."""
 DETECTOR = DetectorSpec({"computer": 0.6, "alexa": 0.6}, smoothing_ms=100, refractory_ms=1000)
-"""The lowest, in steps of 0.05, but one at which nothing false fired in the validation's noise and
-in speech.  `--fold` tells which thresholds silence people held out."""
+"""Chosen in sight of the curve in the card.  `--fold` tells which thresholds silence people held
+out."""
 READER_FOLDS = 3
 """A fold's model is trained without every third reader of the negative speech ..."""
 SPEAKER_FOLDS = 6
