@@ -101,8 +101,8 @@ The recordings themselves are not in the package.
               default="../shared/data")
 @click.option("--work", type=click.Path(path_type=Path), default="build/digits")
 @click.option("--out", type=click.Path(path_type=Path), default="edgernn/models/digits.tflite")
-@click.option("--count", default=100, help="Times espeak-ng says each digit.")
-@click.option("--epochs", default=25)
+@click.option("--count", default=80, help="Times espeak-ng says each digit.")
+@click.option("--epochs", default=18)
 @click.option("--seed", default=0)
 def main(data: Path, work: Path, out: Path, count: int, epochs: int, seed: int) -> None:
     """Make the model and its card."""
