@@ -69,7 +69,9 @@ class Confuser:
             words = self._part(rng) if len(self.words) > 1 and rng.random() < 0.25 else \
                 self._edited(rng)
             sounds = [plain(p) for word in words for p in word]
-            if sounds and min(heard_in(phrase, sounds) for phrase in self.said) >= self.nearest:
+            # Of a short word little may be left: a pause, or what cannot be said by itself.
+            if any(map(VOWEL.match, sounds)) and \
+                    min(heard_in(phrase, sounds) for phrase in self.said) >= self.nearest:
                 return "[[" + " ".join("|".join(word) for word in words if word) + "]]"
         return None
 
