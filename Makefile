@@ -32,7 +32,7 @@ define make_venv
 	  exit 1; }
 endef
 
-.PHONY: demo test check lint clean apt pi
+.PHONY: demo test check lint clean apt pi compatibility
 
 demo: $(VENV)/.device
 	$(BIN)/edgernn stream --input edgernn/models/demo.wav
@@ -50,6 +50,10 @@ test: apt $(VENV)/.all $(OLD)/.done
 check: lint $(VENV)/.all
 	$(BIN)/python -m pytest -m "not slow" -x -n 2
 
+# Every Python, numpy and interpreter in a room of its own, into docs/compatibility.md.
+compatibility: $(VENV)/.all
+	$(BIN)/python tools/compatibility.py
+
 lint: $(VENV)/.all
 	$(BIN)/ruff check edgernn firmware_export tests tools setup.py
 	$(BIN)/mypy
@@ -61,7 +65,7 @@ $(VENV)/.device: pyproject.toml $(NATIVE)
 	touch $@
 
 $(VENV)/.all: $(VENV)/.device
-	$(BIN)/pip install --quiet --editable '.[device,audio,train,synth,esphome,docs,dev]'
+	$(BIN)/pip install --quiet --editable '.[device,audio,train,synth,dask,esphome,docs,dev]'
 	touch $@
 
 # tflite-runtime was built against numpy 1 for Python up to 3.11: a room of its own,
