@@ -10,7 +10,7 @@ import soundfile
 from edgernn.errors import DataError
 from edgernn.train import splits
 from edgernn.train.dataset import AudioSet, Recording, SensorSet
-from edgernn.train.readers import load
+from edgernn.train.readers import load, read
 
 RATE = 16000
 
@@ -201,3 +201,19 @@ def test_one_speaker_short_of_three_is_refused(tmp_path):
     with pytest.raises(DataError, match="three or more"):
         splits.by_speaker([Recording(tmp_path / "a.wav", "a", "x"),
                            Recording(tmp_path / "b.wav", "b", "y")])
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_data_that_are_only_measured_on_keep_their_split(folder, split):
+    files = sorted(folder.glob("*/*.wav"))
+    index(folder, [{"path": f.relative_to(folder), "label": f.parent.name, "split": split}
+                   for f in files])
+    assert {r.split for r in read(folder).recordings} == {split}
+
+
+def test_a_few_clips_that_cannot_be_split_are_all_measured_on(tmp_path):
+    write(tmp_path / "yes" / "a.wav")
+    write(tmp_path / "yes" / "b.wav")
+    assert [r.split for r in read(tmp_path).recordings] == ["test", "test"]
+    with pytest.raises(DataError, match="1 label"):
+        load(tmp_path)

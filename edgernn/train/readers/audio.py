@@ -159,7 +159,8 @@ def _listed(folder: Path, hold_out: str, seed: int, tell: Tell, least: int) -> l
     train = [r for r in found if r.split == "train"]
     speakers = {r.speaker for r in train}
     # One voice cannot both teach and validate; training says what to do about that.
-    if any(r.split == "validation" for r in found) or (len(speakers) == 1 and "" not in speakers):
+    if not train or any(r.split == "validation" for r in found) or (
+            len(speakers) == 1 and "" not in speakers):
         return found
     held = iter(splits.by_speaker(train, seed, ("validation",)))
     return [next(held) if r.split == "train" else r for r in found]
