@@ -37,7 +37,7 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 RATE = 8000
 CONFIG = TrainConfig(
     task="spot", keywords=DIGITS, sample_rate_hz=RATE, units=52, layers=2, front=32, dropout=0.1,
-    input_noise=0.1, batch=64, learning_rate=3e-3, average=0.995, early_stopping=False, warp=0.1,
+    input_noise=0.1, batch=24, learning_rate=4e-3, average=0.99, early_stopping=False, warp=0.1,
     equalize_db=2.0, scenes=1500, scene_s=(3.0, 5.0))
 DETECTOR = DetectorSpec(dict.fromkeys(DIGITS, 0.5), smoothing_ms=100, refractory_ms=300)
 COMMAND = "python tools/make_digits_model.py"
@@ -102,7 +102,7 @@ The recordings themselves are not in the package.
 @click.option("--work", type=click.Path(path_type=Path), default="build/digits")
 @click.option("--out", type=click.Path(path_type=Path), default="edgernn/models/digits.tflite")
 @click.option("--count", default=80, help="Times espeak-ng says each digit.")
-@click.option("--epochs", default=18)
+@click.option("--epochs", default=35)
 @click.option("--seed", default=0)
 def main(data: Path, work: Path, out: Path, count: int, epochs: int, seed: int) -> None:
     """Make the model and its card."""

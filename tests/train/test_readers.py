@@ -131,7 +131,7 @@ def test_one_label_no_files_and_odd_names_are_refused(tmp_path):
         load(tmp_path)
     for i in range(3):
         write(tmp_path / "only" / f"{i}.wav")
-    with pytest.raises(DataError, match="1 label"):
+    with pytest.raises(DataError, match="2 files of a label"):
         load(tmp_path)
     write(tmp_path / "a:b" / "0.wav")
     with pytest.raises(DataError, match="'a:b'"):
@@ -215,5 +215,5 @@ def test_a_few_clips_that_cannot_be_split_are_all_measured_on(tmp_path):
     write(tmp_path / "yes" / "a.wav")
     write(tmp_path / "yes" / "b.wav")
     assert [r.split for r in read(tmp_path).recordings] == ["test", "test"]
-    with pytest.raises(DataError, match="1 label"):
+    with pytest.raises(DataError, match="2 files of a label"):
         load(tmp_path)
