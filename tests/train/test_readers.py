@@ -131,7 +131,7 @@ def test_one_label_no_files_and_odd_names_are_refused(tmp_path):
         load(tmp_path)
     for i in range(3):
         write(tmp_path / "only" / f"{i}.wav")
-    with pytest.raises(DataError, match="2 files of a label"):
+    with pytest.raises(DataError, match="1 label"):
         load(tmp_path)
     write(tmp_path / "a:b" / "0.wav")
     with pytest.raises(DataError, match="'a:b'"):
