@@ -145,7 +145,7 @@ def learned(people: AudioSet, without: str, spoken: Path, negatives: list[Path],
         fit(dataclasses.replace(config, mix=(2.0, 1.0)), mix.join([own, said], lambda text: None),
             run, lambda epoch: print(json.dumps({"run": run.name, **vars(epoch)}),
                                      file=sys.stderr, flush=True),
-            negatives=read_sounds(negatives, RATE))
+            overwrite=True, negatives=read_sounds(negatives, RATE))
     quantize_run(run, model, "int8x16", command=COMMAND)
     file = bundle.read(model)
     bundle.write(model, bundle.attach(file.flatbuffer, dataclasses.replace(
