@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from edgernn.synth.espeak import ACCENTS, UNNATURAL, Espeak, variants
+from edgernn.synth.espeak import ACCENTS, UNNATURAL, the_espeak, variants
 from edgernn.synth.phonemes import edits
 from edgernn.train.words import find_word
 
@@ -148,7 +148,7 @@ class Speaker:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.espeak = Espeak()
+        self.espeak = the_espeak()
         self.variants = [name for name in variants() if name not in UNNATURAL]
 
     def say(self, text: str) -> tuple[Samples, list[tuple[int, int]]]:
