@@ -208,7 +208,8 @@ def talk(data: Path, hours: float, seed: int, processes: int) -> list[NDArray[np
     """Hours of sentences of random words of the dictionary, each by a voice drawn anew."""
     known, said, seconds = vocabulary(data), [], 0.0
     blocks = ((list(known), (seed, 77, block)) for block in itertools.count())
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    # Not forked: espeak-ng may speak in this process already, and a copy of it waits for ever.
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
         # As many at a time as processes, so that few are spoken in vain.
         while seconds < hours * 3600:
             for spoken in pool.map(_talk, list(itertools.islice(blocks, processes))):
