@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from scene_pool import ScenePool, held_out_sequences
-from scenes import READING_WEIGHT, SceneMaker
+from scenes import SceneMaker
 from trials import Measured, as_recorded, choose_thresholds, measure, mixed_trials, quiet, trials_of
 
 from edgernn import bundle
@@ -52,10 +52,6 @@ READER_FOLDS = 3
 """A fold's model is trained without every third reader of the negative speech ..."""
 SPEAKER_FOLDS = 6
 """... and without every sixth speaker of the wake words in the train split."""
-TALK_H = 6.0
-"""Hours of synthesized sentences to learn from, other than those that are measured on."""
-FOOLED = 0.2
-"""A score from which the large network took something there for a word."""
 BLOCK = 50
 """Scenes drawn from one seed."""
 
@@ -73,8 +69,8 @@ _maker: SceneMaker
 @click.option("--fold", type=click.IntRange(0, READER_FOLDS - 1), default=None,
               help="People to hold out of training  [default: none]")
 @click.option("--pool", default=15000, help="Training scenes of 6 s made.")
-@click.option("--scenes", default=6500, help="Scenes drawn from the pool for an epoch.")
-@click.option("--epochs", default=32)
+@click.option("--scenes", default=5000, help="Scenes drawn from the pool for an epoch.")
+@click.option("--epochs", default=45)
 @click.option("--spoken", default=700, help="Times espeak-ng says each word alone.")
 @click.option("--talk-hours", default=6.5,
               help="Of synthesized sentences in which false alarms are counted.")
@@ -145,28 +141,9 @@ def train(data: Path, run: Path, speakers: set[str], readers: set[str], pool: in
     if not again or not large.exists():
         teach(scenes.config, Material(LABELS, LogMelSpec(), scenes, held), large,
               lambda epoch: say(teacher=True, **vars(epoch)), overwrite=True)
-    scenes = talked(dataclasses.replace(scenes, config=config, answers=answered(large, codes)),
-                    large, talk(data, TALK_H, config.seed + 1, processes))
+    scenes = dataclasses.replace(scenes, config=config, answers=answered(large, codes))
     teach(config, Material(LABELS, LogMelSpec(), scenes, held, shares=True), run,
           lambda epoch: say(**vars(epoch)), overwrite=True)
-
-
-def talked(scenes: ScenePool, large: Path, said: list[NDArray[np.int16]]) -> ScenePool:
-    """Scenes, and hours of talk without a word in it; thrice where the large network heard one."""
-    whole = LogMel(LogMelSpec()).whole(np.concatenate(said))
-    frames = scenes.codes.shape[1]
-    codes = whole[:len(whole) // frames * frames].reshape(-1, frames, whole.shape[1])
-    fooled = answered(large, codes)[:, :, 1:].max(axis=(1, 2)) > FOOLED
-    say(talk=len(codes), fooled=int(fooled.sum()))
-    codes = np.concatenate([codes, codes[fooled], codes[fooled]])
-    answers = np.zeros((*codes.shape[:2], len(LABELS)), np.float16)
-    answers[:, :, 0] = 1
-    assert scenes.answers is not None, "the large network was asked"
-    return dataclasses.replace(
-        scenes, codes=np.concatenate([scenes.codes, codes]),
-        labels=np.concatenate([scenes.labels, np.zeros(codes.shape[:2], np.int8)]),
-        weights=np.concatenate([scenes.weights, np.full(codes.shape[:2], READING_WEIGHT)]),
-        answers=np.concatenate([scenes.answers, answers]))
 
 
 def answered(run: Path, codes: NDArray[np.int16]) -> NDArray[np.float16]:
