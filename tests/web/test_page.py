@@ -227,7 +227,7 @@ def test_undo_takes_the_stored_thresholds_again(look, model):
             until(page, "model.thresholds.alexa === 0.6")
         assert page.is_disabled("#undo")
         stream.end()
-    assert bundle.read(model).spec.detector.thresholds["alexa"] == 0.5
+    assert bundle.read(model).spec.detector.thresholds["alexa"] == 0.6
 
 
 def test_two_pages_show_the_same_thresholds(look, model):
