@@ -21,7 +21,8 @@ from edgernn.errors import ConfigError, OutputError
 Result = dict[str, Any]
 """Of a job: what JSON can say."""
 LOST = 5
-"""Workers that a job may lose before it is taken for their murderer."""
+"""Workers that a job may lose before it is taken for their murderer, on a cluster of our own; a
+scheduler that was there already goes by its own `distributed.scheduler.allowed-failures`."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ class Spread:
                         yield i, future.result()
                     except distributed.KilledWorker as problem:
                         raise OutputError(
-                            f"a job lost {LOST + 1} workers, one after the other; one that lives "
-                            "was needed. If memory ran out, fewer workers a machine need less; "
+                            "a job lost one worker after the other; one that lives was "
+                            "needed. If memory ran out, fewer workers a machine need less; "
                             "what is done is kept in --work") from problem
             finally:
                 client.cancel(list(waiting))

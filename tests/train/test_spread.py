@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edgernn.errors import ConfigError, DataError
+from edgernn.errors import ConfigError, DataError, OutputError
 from edgernn.train.negatives import alarms, streams
 from edgernn.train.spread import HERE, Spread
 from tests.sounds import wandering
@@ -93,6 +93,12 @@ def test_a_lost_worker_loses_nothing(cluster, tmp_path):
         fatal_once, [(i, str(tmp_path)) for i in range(3)], lambda *counts: heard.append(counts))
     assert [one["square"] for one in found] == [0, 1, 4]
     assert heard[-1] == (3, 3)
+
+
+@pytest.mark.slow
+def test_a_job_that_no_worker_survives_is_an_error_not_an_endless_loop(cluster, tmp_path):
+    with pytest.raises(OutputError, match="lost one worker after the other"):
+        Spread(cluster, tmp_path / "kept").run(fatal, [(str(tmp_path),)])
 
 
 @pytest.mark.slow
