@@ -124,7 +124,7 @@ def held_out(data: Path, fold: int | None) -> tuple[set[str], set[str]]:
 
 
 def train(data: Path, run: Path, speakers: set[str], readers: set[str], pool: int,
-          config: TrainConfig, spoken: int, processes: int, again: bool) -> None:
+          config: TrainConfig, spoken: int, processes: int, keep_teacher: bool) -> None:
     """Make scenes, and train on them as `edgernn train` does."""
     print("espeak-ng speaks", file=sys.stderr)
     materials = gather(data, config.seed, speakers, readers, spoken)
@@ -138,7 +138,7 @@ def train(data: Path, run: Path, speakers: set[str], readers: set[str], pool: in
     scenes = ScenePool(dataclasses.replace(TEACHER, scenes=config.scenes, seed=config.seed), codes,
                        labels, weights)
     large = run.with_name(f"{run.name}-teacher")
-    if not again or not large.exists():
+    if not keep_teacher or not large.exists():
         teach(scenes.config, Material(LABELS, LogMelSpec(), scenes, held), large,
               lambda epoch: say(teacher=True, **vars(epoch)), overwrite=True)
     scenes = dataclasses.replace(scenes, config=config, answers=answered(large, codes))

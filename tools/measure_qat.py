@@ -25,7 +25,6 @@ from edgernn.frontend import make_frontend
 from edgernn.train.calibrate import calibrate
 from edgernn.train.config import make
 from edgernn.train.dataset import SensorSet
-from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.finetune import Tuner, Tuning, finetune
 from edgernn.train.fit import fit
@@ -68,8 +67,7 @@ def integers(run: Path, profile: str, truth: Sequences) -> dict[str, float]:
                        [frontend.features(r) for r in truth], truth)
     kept = load_sequences(run, network.architecture.features)
     rows = [frontend.features(r) for r in calibration_rows(kept)]
-    data, pairs = emit(network, calibrate(network, rows), get_profile(profile))
-    model = EmulatedModel(data, pairs, network.architecture.frontend)
+    model = EmulatedModel.of(network, calibrate(network, rows), get_profile(profile))
     return measure(network.architecture, model, [model.encode(r) for r in truth], truth)
 
 

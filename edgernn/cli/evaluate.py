@@ -52,8 +52,8 @@ MOST_ROWS = 20
               help="Draw misses against false alarms (DET), as .png, .svg or .pdf.")
 def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
             noise: tuple[Path, ...], snr: str, split: str, seed: int, run: Path | None,
-            against: Path | None, drift_hours: float, backend: str,
-            cache: Path | None, scheduler: str, work: Path | None, as_json: bool, html: Path | None,
+            against: Path | None, drift_hours: float, backend: str, cache: Path | None,
+            scheduler: str, work: Path | None, as_json: bool, html: Path | None,
             plot: Path | None) -> None:
     """Ask MODEL about data whose truth is known, and count.
 
@@ -67,7 +67,7 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
     from edgernn.cost.plot import needs_matplotlib
     from edgernn.train import evaluate_plot, svg
     from edgernn.train.evaluate_page import page
-    from edgernn.train.evaluate_run import Beside, Materials, evaluate
+    from edgernn.train.evaluate_run import Beside, Materials, Means, evaluate
     from edgernn.train.features import FeatureCache
     from edgernn.train.spread import Spread
 
@@ -81,9 +81,9 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
     path = model or BUNDLED
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
     with told("streams of negatives") as (tell, progress):
-        tree = evaluate(path, materials, backend, Beside(
-            run, against, drift_hours, FeatureCache(cache) if cache else None,
-            Spread(scheduler, work), tell, progress))
+        tree = evaluate(path, materials, Beside(run, against, drift_hours), Means(
+            backend, FeatureCache(cache) if cache else None, Spread(scheduler, work), tell,
+            progress))
     try:  # files first, a reader of what is printed may have had enough; but print in any case
         if plot:
             evaluate_plot.write(tree, plot)

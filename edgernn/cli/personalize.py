@@ -34,8 +34,8 @@ def command(run: Path, clips: Path, out: Path, noise: tuple[Path, ...], **option
     line on stdout. Needs: pip install "edgernn[train]".
     """
     from rich.console import Console
-    from rich.progress import Progress
 
+    from edgernn.cli.progress import told
     from edgernn.errors import DataError
     from edgernn.train.dataset import AudioSet
     from edgernn.train.folder import refuse_existing
@@ -44,19 +44,15 @@ def command(run: Path, clips: Path, out: Path, noise: tuple[Path, ...], **option
     from edgernn.train.readers.audio import read_sounds
 
     refuse_existing(out, overwrite=False)
-    console = Console(stderr=True)
     rate = sample_rate(run)
-    found = read(clips, sample_rate_hz=rate,
-                 tell=lambda message: console.print(message, highlight=False))
-    if not isinstance(found, AudioSet):
-        raise DataError(f"{clips} holds no recordings; label/*.wav of one voice were needed. "
-                        "Record some: edgernn record")
-    background = read_sounds(noise, rate)
-    with Progress(console=console, transient=True) as bars:
-        task = bars.add_task("learning the voice", total=None)
-        said = personalize(run, found, out, Settings(**options), background,
-                           lambda done, total: bars.update(task, completed=done, total=total))
-    console.print(_table(said), highlight=False)
+    with told("epochs") as (tell, progress):
+        found = read(clips, sample_rate_hz=rate, tell=tell)
+        if not isinstance(found, AudioSet):
+            raise DataError(f"{clips} holds no recordings; label/*.wav of one voice were needed. "
+                            "Record some: edgernn record")
+        said = personalize(run, found, out, Settings(**options), read_sounds(noise, rate, tell),
+                           progress)
+    Console(stderr=True).print(_table(said), highlight=False)
     print(json.dumps({"run": str(out), **said}), flush=True)
 
 

@@ -118,13 +118,12 @@ def command(
     from edgernn.train.fit import fit
     from edgernn.train.folder import Unfinished, refuse_existing
     from edgernn.train.models import warnings
-    from edgernn.train.workers import Workers
+    from edgernn.train.workers import Workers, refuse
 
     config = load(config_file, {k: v for k, v in settings.items() if v is not None})
     refuse_existing(out, overwrite)
-    if strategy != "none" and (config.task == "transduce" or config.bidirectional):
-        raise ConfigError(f"--strategy is {strategy}, and this network reads whole sequences; one "
-                          "step at a time was needed. Leave --strategy out")
+    if strategy != "none":
+        refuse(config)
     # As an exception, so that only what the run can go on from is left on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=True)

@@ -11,6 +11,10 @@ from edgernn.emulator import Emulator
 from edgernn.encode import encoder
 from edgernn.quant import dequantize
 from edgernn.spec import FrontendSpec, StatePair
+from edgernn.train.calibrate import Ranges
+from edgernn.train.emit import emit
+from edgernn.train.network import Network
+from edgernn.train.profile import Profile
 from edgernn.train.stepper import States
 
 
@@ -33,6 +37,11 @@ class EmulatedModel:
         self._emulator = Emulator(self.graph)
         self._pairs = pairs
         self._scores = self.graph.tensor("scores").qtype
+
+    @classmethod
+    def of(cls, network: Network, ranges: Ranges, profile: Profile) -> "EmulatedModel":
+        """A network quantized to a profile, by the ranges that its tensors have."""
+        return cls(*emit(network, ranges, profile), network.architecture.frontend)
 
     def initial(self, streams: int) -> States:
         """Every state's zero: see `Stepper.initial`."""

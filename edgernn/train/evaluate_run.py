@@ -61,6 +61,14 @@ class Beside:
     """Another model on the same audio."""
     hours: float = 0.0
     """Of words and negatives in a row, to see whether a carried state drifts."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """By what it is heard, and who is told meanwhile."""
+
+    backend: str = "auto"
+    """The interpreter."""
     cache: FeatureCache | None = None
     """Where features of the recordings are kept."""
     spread: Spread = HERE
@@ -68,15 +76,15 @@ class Beside:
     tell: Tell = lambda message: None
     progress: Progress = lambda done, total: None
 
-    def alarms(self, model: Path, labels: Sequence[str], materials: Materials,
-               thresholds: Sequence[float], backend: str) -> Alarms:
+    def alarms(self, model: Path, labels: Sequence[str], negatives: Sequence[Path],
+               thresholds: Sequence[float] = ()) -> Alarms:
         """What a model takes for one of the labels; see `edgernn.train.negatives`."""
-        return alarms(model, labels, materials.negatives, thresholds, backend, self.spread,
-                      self.tell, self.progress)
+        return alarms(model, labels, negatives, thresholds, self.backend, self.spread, self.tell,
+                      self.progress)
 
 
-def evaluate(path: Path, materials: Materials, backend: str = "auto",
-             beside: Beside = Beside()) -> dict[str, Any]:
+def evaluate(path: Path, materials: Materials, beside: Beside = Beside(),
+             means: Means = Means()) -> dict[str, Any]:
     """Hear everything once, carried and reset; try every threshold on what was kept.
 
     Returns
@@ -99,7 +107,7 @@ def evaluate(path: Path, materials: Materials, backend: str = "auto",
     frontend = opened.spec.frontend
     rate = getattr(frontend, "sample_rate_hz", 16000)
     data = read(materials.positives, sample_rate_hz=rate, seed=materials.seed)
-    model = StepModel.load(opened, backend)
+    model = StepModel.load(opened, means.backend)
     tree: dict[str, Any] = {"model": str(path), "sha256": opened.spec.model_sha256,
                             "backend": model.runtime.name, "split": materials.split}
     detects = isinstance(frontend, LogMelSpec) and opened.spec.detector is not None and \
@@ -110,17 +118,17 @@ def evaluate(path: Path, materials: Materials, backend: str = "auto",
     tree |= {"answers": None, "unanswered": ""}
     try:
         tree["answers"] = answers(
-            model, heard_by(opened.spec, data, materials.split, beside.cache), beside.run)
+            model, heard_by(opened.spec, data, materials.split, means.cache), beside.run)
     except (DataError, ModelError) as problem:
         if not detects or beside.run:
             raise
         # A model that detects is judged by that; why it was asked nothing else is told.
         tree["unanswered"] = str(problem)
-    return tree | _detected(model, path, data, materials, beside, backend) if detects else tree
+    return tree | _detected(model, path, data, materials, beside, means) if detects else tree
 
 
 def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials, beside: Beside,
-              backend: str) -> dict[str, Any]:
+              means: Means) -> dict[str, Any]:
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words, noises = _recordings(data, materials), read_sounds(materials.noise, ear.rate_hz)
@@ -131,7 +139,7 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
                   for (condition, state), track in tracks.items()],
         "read_at": read_at, "negatives": None, "thresholds": [], "tolerance_s": LATE_S}
     if materials.negatives:
-        found = beside.alarms(path, tuple(ear.spec.thresholds), materials, GRID, backend)
+        found = means.alarms(path, tuple(ear.spec.thresholds), materials.negatives, GRID)
         tree["negatives"] = _alarms(found.own)
         tree["thresholds"] = [
             {"threshold": threshold, "miss_rate": round(words_at.missed / words_at.said, 5),
@@ -139,7 +147,7 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
             for threshold, others in zip(GRID, found.at, strict=True)
             for words_at in [ear.outcome(tracks[read_at, "carried"], threshold)]]
     if beside.against:
-        tree["against"] = _against(ear, path, beside, backend, words, noises, materials)
+        tree["against"] = _against(ear, path, beside.against, means, words, noises, materials)
     if beside.hours:
         tree["drift"] = _drift(ear, words, noises, materials, beside.hours)
     return tree
@@ -168,12 +176,10 @@ class _Ear:
         return compare(track, detect(track, spec, self.model.labels, self.step_ms))
 
 
-def _against(ear: _Ear, own: Path, beside: Beside, backend: str, words: AudioSet, noises: Sounds,
+def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet, noises: Sounds,
              materials: Materials) -> dict[str, Any]:
     """Another model on the same audio, by the words that both listen for."""
-    assert beside.against is not None, "it was asked for"
-    path = beside.against
-    other = _Ear.of(StepModel.load(bundle.read(path), backend))
+    other = _Ear.of(StepModel.load(bundle.read(path), means.backend))
     labels = [label for label in ear.spec.thresholds if label in other.spec.thresholds]
     if not labels or other.rate_hz != ear.rate_hz:
         raise ModelError(f"{path} listens for {', '.join(other.spec.thresholds)} at "
@@ -190,7 +196,7 @@ def _against(ear: _Ear, own: Path, beside: Beside, backend: str, words: AudioSet
                                "missed_by_other": b.missed, "found_alone": mine,
                                "found_by_other_alone": its, "p": round(p, 5)})
     if materials.negatives:
-        a, b = (beside.alarms(one, labels, materials, (), backend).own for one in (own, path))
+        a, b = (means.alarms(one, labels, materials.negatives).own for one in (own, path))
         found["negatives"] = {
             "hours": round(a.seconds / 3600, 4), "false_alarms": a.false_alarms,
             "false_alarms_of_other": b.false_alarms,

@@ -26,11 +26,10 @@ from edgernn.train.blocks import BLOCKS
 from edgernn.train.blocks.ops import Array
 from edgernn.train.calibrate import Ranges, calibrate
 from edgernn.train.diagnose.tape import Node, Real, gradients
-from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.lessons import asked
 from edgernn.train.measure import METRICS, measure
-from edgernn.train.network import Network
+from edgernn.train.network import Network, read_arrays
 from edgernn.train.profile import Profile, get_profile
 from edgernn.train.reference import FloatModel, FloatOps
 from edgernn.train.sequences import Sequences, calibration_rows, load_sequences
@@ -161,8 +160,7 @@ def finetune(run: Path, out: Path, tuning: Tuning,
     if architecture.task not in METRICS or network.contexts:
         raise ConfigError(f"{run} is a run of task {architecture.task}; one step of its own was "
                           f"needed, of task {', '.join(METRICS)}. Fine-tune another")
-    with np.load(run / "weights.npz") as file:
-        arrays = {name: file[name] for name in file.files}
+    arrays = read_arrays(run)
     tuner = Tuner(architecture, arrays, load_sequences(run, network.architecture.features), tuning)
     with folder.making(out, overwrite=False) as place:
         before = tuner.measured()
@@ -250,8 +248,7 @@ class Tuner:
 
     def _emulated(self) -> EmulatedModel:
         network = Network.build(self.architecture, self.arrays)
-        data, pairs = emit(network, self.ranges, self._profile)
-        return EmulatedModel(data, pairs, self.architecture.frontend)
+        return EmulatedModel.of(network, self.ranges, self._profile)
 
     def _learn(self, batch: Sequences) -> Iterator[tuple[float, float]]:
         """One update per `tbptt` frames; gives the loss and what it counts."""

@@ -21,7 +21,7 @@ from edgernn.train.reference import FloatModel
 from edgernn.train.resume import run
 from edgernn.train.sequences import Sequences, joined
 from edgernn.train.stepper import sequence_scores
-from edgernn.train.workers import ALONE, Workers
+from edgernn.train.workers import ALONE, Workers, refuse
 
 CALIBRATION_SEQUENCES = 2000
 """Training sequences kept in sequences.npz, to calibrate on."""
@@ -68,7 +68,8 @@ def fit(
     ------
     ConfigError, DataError, OutputError
     """
-    workers.check(config)
+    if workers.strategy is not None:
+        refuse(config)
     with workers.place(out, overwrite) as place:
         return _fit(config, prepare(config, data, negatives), place, progress, overwrite, workers)
 

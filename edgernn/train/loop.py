@@ -71,7 +71,6 @@ class Loop:
         judge: Judge | None, start: Arrays | None = None, trained: int = 0,
         workers: Workers = ALONE,
     ) -> None:
-        workers.check(config)
         keras = models.import_keras()
         import tensorflow as tf
 
@@ -200,10 +199,12 @@ class Loop:
                 return [self.model(features, training=True)]
             return self.model([features, *states], training=True)
 
-        def slopes(features: Any, targets: Any, weights: Any) -> tuple[Any, list[Any]]:
+        def slopes(features: Any, targets: Any, weights: Any, *states: Any
+                   ) -> tuple[Any, list[Any], list[Any]]:
             with tf.GradientTape() as tape:
-                total = self.loss(targets, run(features)[0], sample_weight=weights)
-            return total, tape.gradient(total, self.model.trainable_variables)
+                scores, *after = run(features, *states)
+                mean = self.loss(targets, scores, sample_weight=weights)
+            return mean, tape.gradient(mean, self.model.trainable_variables), after
 
         @tf.function(input_signature=[features, targets, weights, *states])
         def learn(features: Any, targets: Any, weights: Any, *states: Any) -> Any:
@@ -211,10 +212,8 @@ class Loop:
             if self.workers.strategy:
                 return (self.workers.update(slopes, self.optimizer, variables,
                                             self.config.clipnorm, features, targets, weights),)
-            with tf.GradientTape() as tape:
-                scores, *after = run(features, *states)
-                mean = self.loss(targets, scores, sample_weight=weights)
-            self.optimizer.apply(tape.gradient(mean, variables), variables)
+            mean, own, after = slopes(features, targets, weights, *states)
+            self.optimizer.apply(own, variables)
             return mean, *after
 
         @tf.function(input_signature=[features, *states])

@@ -190,7 +190,7 @@ def _audio(
     labels = _labels(config, data)
     codes = np.array([labels.index(config.merge or r.label) if (config.merge or r.label) in labels
                       else 0 for r in data.recordings], np.int64)
-    frontend = ear(config)
+    frontend = _ear(config)
     spec = frontend.spec
     if config.task == "label":
         return _scenes(config, data, split, labels, codes, frontend, negatives)
@@ -208,7 +208,7 @@ def _audio(
     return Material(labels, spec, teacher, _held_out(config, data, split, codes, frontend))
 
 
-def ear(config: TrainConfig) -> AudioFrontend:
+def _ear(config: TrainConfig) -> AudioFrontend:
     """The audio frontend of a config."""
     if config.frontend == "logmel":
         return LogMel(LogMelSpec(config.sample_rate_hz, config.window_ms, config.hop_ms,

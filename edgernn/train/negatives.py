@@ -16,7 +16,7 @@ from edgernn.errors import DataError
 from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.train.dataset import Skipped, Tell, refuse_or_tell
-from edgernn.train.evaluation import Outcome, Piece, Track, at_threshold, compare, detect, hear
+from edgernn.train.evaluation import Outcome, Piece, at_threshold, compare, detect, hear
 from edgernn.train.readers.audio import length_s, sound_files, usable
 from edgernn.train.spread import HERE, Spread
 
@@ -34,8 +34,8 @@ class Alarms:
     """With one threshold for all labels, for each that was tried."""
 
 
-def streams(given: Sequence[Path], seconds: float = STREAM_S) -> list[tuple[Path, ...]]:
-    """The recordings in files and folders, in their order, as streams.
+def streams(given: Sequence[Path], seconds: float) -> list[tuple[Path, ...]]:
+    """The recordings in files and folders, in their order, as streams of so long or longer.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def alarms(
         If no recording can be used.
     """
     jobs = [(model, list(labels), list(stream), list(thresholds), backend)
-            for stream in streams(given)]
+            for stream in streams(given, STREAM_S)]
     counts = spread.run(heard, jobs, progress)
     skipped = [Skipped(Path(path), why) for count in counts for path, why in count["skipped"]]
     refuse_or_tell(skipped, False, tell)
@@ -118,7 +118,8 @@ def heard(model: Path, labels: Sequence[str], stream: Sequence[Path],
     track = hear(step, _pieces(stream, frontend.sample_rate_hz, skipped))
 
     def wrong(spec: DetectorSpec) -> int:
-        return _wrong(track, spec, step.labels, float(frontend.hop_ms))
+        found = detect(track, spec, step.labels, float(frontend.hop_ms))
+        return compare(track, found).false_alarms
 
     return {"seconds": track.seconds, "own": wrong(spec), "skipped": skipped,
             "at": [wrong(at_threshold(spec, threshold)) for threshold in thresholds]}
@@ -133,7 +134,3 @@ def _pieces(stream: Sequence[Path], rate_hz: int, skipped: list[tuple[str, str]]
             skipped.append((str(path), found))
         else:
             yield found, ()
-
-
-def _wrong(track: Track, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float) -> int:
-    return compare(track, detect(track, spec, labels, step_ms)).false_alarms

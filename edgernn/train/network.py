@@ -14,6 +14,23 @@ from edgernn.train.blocks.layer_norm import fold
 from edgernn.train.blocks.ops import Array, Weights
 
 
+def read_arrays(run: Path) -> dict[str, Array]:
+    """weights.npz of a run folder: Keras's arrays, named ``layer/array``.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read.
+    """
+    path = run / "weights.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError) as problem:
+        raise ModelError(f"{path} cannot be read ({problem}). "
+                         "Train again: edgernn train DATA --out run/") from problem
+
+
 @dataclass(frozen=True)
 class Network:
     """Layers with their weights, split into the matrices a step uses."""
@@ -33,15 +50,7 @@ class Network:
         QuantizeError
             If there is a layer that a step cannot do.
         """
-        architecture = Architecture.load(run / "architecture.json")
-        path = run / "weights.npz"
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-        except (OSError, ValueError) as problem:
-            raise ModelError(f"{path} cannot be read ({problem}). "
-                             "Train again: edgernn train DATA --out run/") from problem
-        return cls.build(architecture, arrays)
+        return cls.build(Architecture.load(run / "architecture.json"), read_arrays(run))
 
     @classmethod
     def build(cls, architecture: Architecture, arrays: Mapping[str, Array]) -> "Network":

@@ -2,7 +2,8 @@
 
 Layers near the input hear speech, those near the output decide: a few clips move the last ones
 alone.  So that the model does not forget everybody else, every epoch also rehearses the training
-sequences that the run keeps, answered as they were before (Li and Hoiem 2016, arXiv 1606.09282).
+sequences that the run keeps: a classifier's with their labels, a spotter's with the answers that it
+gave before (Li and Hoiem 2016, arXiv 1606.09282).
 What it does for clips it has not learned is found by folds: each clip is judged by a model that
 learned from the others.
 """
@@ -26,13 +27,12 @@ from edgernn.train.batches import Lesson
 from edgernn.train.calibrate import calibrate
 from edgernn.train.config import TrainConfig, load
 from edgernn.train.dataset import AudioSet, Samples
-from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.fit import Arrays
 from edgernn.train.lessons import ClipTeacher, SceneTeacher, Teacher, asked, rows_of
 from edgernn.train.loop import Epoch, Loop
-from edgernn.train.material import Material, ear
-from edgernn.train.network import Network
+from edgernn.train.material import Material
+from edgernn.train.network import Network, read_arrays
 from edgernn.train.paired import mcnemar
 from edgernn.train.predictions import predictions
 from edgernn.train.profile import get_profile
@@ -77,6 +77,7 @@ class _Run:
 
     @classmethod
     def open(cls, run: Path, settings: Settings) -> "_Run":
+        sample_rate(run)
         network = Network.load(run)
         own = network.architecture
         if own.task not in TASKS or network.contexts:
@@ -92,9 +93,7 @@ class _Run:
             load(run / "config.yaml"), epochs=settings.epochs, tbptt=0, carry=0.0, mix=(),
             learning_rate=settings.learning_rate, early_stopping=False, passes=PASSES,
             class_weights=(), seed=settings.seed)
-        with np.load(run / "weights.npz") as file:
-            arrays = {name: file[name] for name in file.files}
-        return cls(config, own, arrays, load_sequences(run, own.features))
+        return cls(config, own, read_arrays(run), load_sequences(run, own.features))
 
 
 @dataclass(frozen=True)
@@ -124,10 +123,9 @@ class Personalizer:
         self.settings = settings
         self._noises = noises or clips.noises
         self.run = _Run.open(run, settings)
-        self.frontend = make_frontend(self.run.architecture.frontend)
+        self.frontend: Any = make_frontend(self.run.architecture.frontend)  # of audio
         self.clips = clips
         self.codes = _codes(self.run.architecture, clips)
-        self._hear = ear(self.run.config)
         self._before = self._rehearsal()
 
     def learned(self, chosen: NDArray[np.int64],
@@ -144,7 +142,7 @@ class Personalizer:
 
     def heard(self) -> Sequences:
         """The clips as frontend rows, as they are."""
-        return rows_of([self._hear.whole(samples) for samples in self.clips.samples], self.codes,
+        return rows_of([self.frontend.whole(samples) for samples in self.clips.samples], self.codes,
                        "validation")
 
     def right(self, arrays: Arrays, truth: Sequences) -> dict[str, NDArray[np.bool_]]:
@@ -152,8 +150,8 @@ class Personalizer:
         own = self.run.architecture
         network = Network.build(own, arrays)
         rows = [self.frontend.features(rows) for rows in calibration_rows(self.run.sequences)]
-        data, pairs = emit(network, calibrate(network, rows), get_profile(self.settings.profile))
-        model = EmulatedModel(data, pairs, own.frontend)
+        model = EmulatedModel.of(network, calibrate(network, rows),
+                                 get_profile(self.settings.profile))
         given = [model.encode(rows) for rows in truth]
         return {name: predictions(own, model, given, name == "carried") == truth.labels
                 for name in STATES}
@@ -161,13 +159,13 @@ class Personalizer:
     def _teacher(self, chosen: NDArray[np.int64]) -> Teacher:
         samples = tuple(self.clips.samples[i] for i in chosen)
         if self.run.architecture.task == "classify":
-            return ClipTeacher(self.run.config, self._hear, samples, self.codes[chosen],
+            return ClipTeacher(self.run.config, self.frontend, samples, self.codes[chosen],
                                self._noises)
         config = dataclasses.replace(self.run.config, scenes=max(40, PASSES * len(chosen)))
-        return SceneTeacher(config, self._hear, samples, self.codes[chosen], self._noises)
+        return SceneTeacher(config, self.frontend, samples, self.codes[chosen], self._noises)
 
     def _rehearsal(self) -> list[Lesson]:
-        """What the run learned from, with the answers that it gives."""
+        """What the run learned from: see this module's beginning."""
         kept = self.run.sequences.of_split("train")
         features = [self.frontend.features(rows) for rows in kept]
         if self.run.architecture.task == "classify":

@@ -74,18 +74,6 @@ class Workers:
         """Replicas there are, on all machines."""
         return 1 if self.strategy is None else int(self.strategy.num_replicas_in_sync)
 
-    def check(self, config: TrainConfig) -> None:
-        """Refuse settings that several workers cannot keep.
-
-        Raises
-        ------
-        ConfigError
-        """
-        if self.strategy is not None and (config.tbptt or config.carry):
-            raise ConfigError(f"tbptt is {config.tbptt} and carry {config.carry:g}: they keep "
-                              "states from update to update, which workers do not exchange; 0 was "
-                              "needed. Leave them out, or leave out --strategy")
-
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """Where variables are made, so that every replica has them."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
@@ -109,7 +97,7 @@ class Workers:
         return replace(batch, features=more(batch.features), targets=more(batch.targets),
                        weights=weights, lengths=more(batch.lengths))
 
-    def update(self, slopes: Callable[..., tuple[Any, list[Any]]], optimizer: Any,
+    def update(self, slopes: Callable[..., tuple[Any, list[Any], list[Any]]], optimizer: Any,
                variables: list[Any], clipnorm: float, *batch: Any) -> Any:
         """Sum the gradients of all replicas' rows and change the weights once; gives the loss.
 
@@ -118,7 +106,8 @@ class Workers:
         Parameters
         ----------
         slopes : callable
-            From rows of `batch` to their summed loss and its gradients.
+            From rows of `batch` to their summed loss, its gradients, and states, of which there
+            are none (see `refuse`).
         optimizer : keras.optimizers.Optimizer
             Without clipping of its own: it would clip each replica's part.
         variables : list
@@ -133,7 +122,7 @@ class Workers:
         def one() -> Any:
             here = tf.distribute.get_replica_context()
             number, of = here.replica_id_in_sync_group, self.count
-            loss, own = slopes(*(tensor[number::of] for tensor in batch))
+            loss, own, _ = slopes(*(tensor[number::of] for tensor in batch))
             total = here.all_reduce(tf.distribute.ReduceOp.SUM, own)
             if clipnorm:
                 total = [tf.clip_by_norm(each, clipnorm) for each in total]
@@ -185,6 +174,22 @@ class Workers:
                 f"another worker went away ({_short(problem)}); all of them were needed. Start "
                 "the same command on every worker again: it goes on from the last "
                 "checkpoint") from problem
+
+
+def refuse(config: TrainConfig) -> None:
+    """Fail before the work where several workers cannot keep the settings.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if config.task == "transduce" or config.bidirectional:
+        raise ConfigError("--strategy was given, and this network reads whole sequences; one step "
+                          "at a time was needed. Leave --strategy out")
+    if config.tbptt or config.carry:
+        raise ConfigError(f"tbptt is {config.tbptt} and carry {config.carry:g}: they keep states "
+                          "from update to update, which workers do not exchange; 0 was needed. "
+                          "Leave them out, or leave out --strategy")
 
 
 LACKING = 1e300

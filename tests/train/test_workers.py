@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from edgernn.errors import ConfigError
 from edgernn.train.batches import Batch
 from edgernn.train.config import TrainConfig
-from edgernn.train.workers import Workers
+from edgernn.train.workers import Workers, refuse
 from tests.cli.test_train import npz
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,9 @@ def test_a_tf_config_that_says_nothing_is_explained(monkeypatch, text):
 
 def test_settings_that_carry_states_are_refused():
     with pytest.raises(ConfigError, match="tbptt is 8"):
-        Workers(Strategy(2)).check(TrainConfig(tbptt=8))
+        refuse(TrainConfig(tbptt=8))
+    with pytest.raises(ConfigError, match="whole sequences"):
+        refuse(TrainConfig(bidirectional=True))
 
 
 def train(data, out, *more, index=None, ports=()):

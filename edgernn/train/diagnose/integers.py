@@ -11,7 +11,6 @@ from edgernn.frontend import make_frontend
 from edgernn.quant import dequantize
 from edgernn.train.calibrate import Ranges
 from edgernn.train.diagnose.walk import LANES, deal
-from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
 from edgernn.train.profile import get_profile
@@ -100,9 +99,8 @@ def try_profiles(
     meters, refused = [], {}
     for name in profiles:
         try:
-            flatbuffer, pairs = emit(network, ranges, get_profile(name))
             meters.append(_Meter(name, network,
-                                 EmulatedModel(flatbuffer, pairs, architecture.frontend)))
+                                 EmulatedModel.of(network, ranges, get_profile(name))))
         except EdgernnError as problem:
             refused[name] = str(problem)
     codes = [[meter.model.encode(lane) for lane in lanes] for meter in meters]
