@@ -1,13 +1,13 @@
 """What integers do to states, against what quantizing measures."""
 
-
 import pytest
 
 from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
+from edgernn.train import emulated
 from edgernn.train.architecture import Layer
 from edgernn.train.calibrate import calibrate
-from edgernn.train.diagnose import diagnose, integers
+from edgernn.train.diagnose import diagnose
 from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
@@ -53,7 +53,7 @@ def test_a_profile_that_cannot_be_made_is_a_finding(tmp_path, monkeypatch):
             raise QuantizeError("int8 has no such thing. Take int8x16")
         return emit(network, ranges, profile)
 
-    monkeypatch.setattr(integers, "emit", refuse)
+    monkeypatch.setattr(emulated, "emit", refuse)
     found = examined(tmp_path, GRU)
     assert [trial.profile for trial in found.streams.trials] == ["int8x16"]
     assert "no such thing" in found.findings[-1].text
