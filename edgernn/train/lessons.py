@@ -27,6 +27,9 @@ EARLY_S, LATE_S = 0.06, 0.4
 """A keyword's label holds from so long before the word's end until so long after it."""
 UNSURE_S = 0.2
 """Before and after that, neither the keyword nor its absence is wrong."""
+PIECES = 0.2
+"""Share of what is no keyword that is a part of one.  Were all other speech in other recordings
+(synthesized, say, where the keywords are people's), the recording alone would give them away."""
 
 
 class Teacher(Protocol):
@@ -228,21 +231,28 @@ class SceneTeacher:
             pool = np.flatnonzero(self.labels == label)
         else:
             label, pool = int(self.other), others
+            nothing = not len(others) and not self.negatives
+            if len(keywords) and self.config.task == "spot" and (nothing or rng.random() < PIECES):
+                return self._piece(keywords, rng), label, 0
             if self.negatives and (not len(others) or rng.random() < 0.6):
                 piece = augment.cut(self.negatives, int(rng.uniform(0.4, 3.0) * rate), rng)
                 return augment.faded(augment.at_speed(piece, augment.drawn(self.config.speed, rng))
                                      ), label, 0
-            if not len(others):
-                # Nothing else to say: the word cut off, which is no keyword either.
-                clip = self.clips[self.mix.one(keywords, rng)]
-                start, end = find_word(clip, rate)
-                piece = clip[start:start + (end - start) * 2 // 5].astype(np.float32)
-                return augment.faded(piece), 0, 0
         clip = self.clips[self.mix.one(pool, rng)]
         _, end = find_word(clip, rate)
         factor = augment.drawn(self.config.speed, rng)
         return augment.faded(augment.at_speed(clip.astype(np.float32), factor)), label, \
             int(end / factor)
+
+    def _piece(self, keywords: NDArray[np.int64], rng: np.random.Generator) -> augment.Audio:
+        """A keyword's beginning, its end, or the whole of it backwards: none is a keyword."""
+        clip = self.clips[self.mix.one(keywords, rng)].astype(np.float32)
+        start, end = find_word(clip, self.config.sample_rate_hz)
+        chance, share = rng.random(), rng.uniform(0.3, 0.55)
+        middle = max(1, int((end - start) * share))
+        piece = clip[start:start + middle] if chance < 0.5 else \
+            clip[end - middle:end] if chance < 0.8 else clip[start:end][::-1]
+        return augment.faded(augment.at_speed(piece, augment.drawn(self.config.speed, rng)))
 
     def spans(
         self, frames: int, heard: list[tuple[int, int, augment.Audio]]

@@ -120,6 +120,25 @@ def test_a_spotter_learns_with_keywords_alone():
     assert set(found) == {0, 1}
 
 
+def test_part_of_a_keyword_is_no_keyword_however_much_else_there_is():
+    """Else a network could tell keywords by the recordings that they are in."""
+    teacher = scenes(speed=(1, 1))
+    word, other = tone(0.5, 1000), tone(0.5, 3000)
+    both = SceneTeacher(teacher.config, teacher.frontend, (word, other), np.array([1, 0]),
+                        negatives=(tone(5.0, 3000),))
+    rng = np.random.default_rng(0)
+    parts = [both._part(rng) for _ in range(400)]
+    pieces = [clip for clip, label, _ in parts if label == 0 and pitch(clip) < 2000]
+    assert 20 <= len(pieces) <= 70  # a tenth of all, half of which are keywords
+    assert any(len(piece) < 0.6 * len(word) for piece in pieces)
+    assert all(pitch(clip) < 2000 for clip, label, _ in parts if label == 1)
+
+
+def pitch(clip):
+    """Hertz of the loudest tone."""
+    return np.abs(np.fft.rfft(clip)).argmax() * RATE / len(clip)
+
+
 @pytest.mark.parametrize("columns", [-2, 0, 1])
 def test_a_piece_in_another_key_still_follows_itself(columns):
     rows = np.eye(6, dtype=np.float32)[[2, 3, 2]]
