@@ -1,11 +1,14 @@
 """Make the bundled wake-word model, edgernn/models/wakeword.tflite, and its card.
 
-    .venv/bin/python tools/make_bundled_model.py --data ../shared/data
+    .venv/bin/python tools/make_bundled_model.py --data ../shared/data --clones ../clones
 
 Voices are spoken by espeak-ng, scenes put together, a GRU trained on them as `edgernn
 train` does and quantized as `edgernn quantize` does, and all of it measured on the
 validation speakers.  A network twice as large learns first, and its answers teach the small
 one that is bundled.  About 45 minutes on two cores; every draw comes from --seed.
+
+--clones holds clones of three public repositories (`materials.CLONES` says at which commits), in
+which people say something else: some to learn from, others only to count false alarms in.
 
 With --fold 0, 1 or 2, people are held out of training, to learn what speech never heard
 does.  The bundled model learns from everybody but the validation speakers.
@@ -20,7 +23,18 @@ from pathlib import Path
 import click
 import numpy as np
 from card import write_card
-from materials import WORDS, clips, gather, noises, speech, talk
+from materials import (
+    CLONES,
+    WORDS,
+    Materials,
+    Samples,
+    clips,
+    gather,
+    noises,
+    speech,
+    strangers,
+    talk,
+)
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -37,6 +51,7 @@ from edgernn.train.lessons import OTHER
 from edgernn.train.material import Material
 from edgernn.train.models import load as keras_model
 from edgernn.train.quantize import quantize_run
+from edgernn.train.sequences import Sequences
 
 LABELS = (OTHER, *WORDS)
 CONFIG = TrainConfig(
@@ -61,6 +76,8 @@ _maker: SceneMaker
 @click.command(context_settings={"show_default": True})
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path),
               default="../shared/data", help="The folder that holds wakewords_picovoice.")
+@click.option("--clones", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              default="../clones", help=f"The folder that holds clones of {', '.join(CLONES)}.")
 @click.option("--work", type=click.Path(path_type=Path), default="build/wakeword",
               help="Where the run folder goes.")
 @click.option("--out", type=click.Path(path_type=Path),
@@ -72,16 +89,16 @@ _maker: SceneMaker
 @click.option("--scenes", default=5000, help="Scenes drawn from the pool for an epoch.")
 @click.option("--epochs", default=45)
 @click.option("--spoken", default=700, help="Times espeak-ng says each word alone.")
-@click.option("--talk-hours", default=6.5,
+@click.option("--talk-hours", default=2.0,
               help="Of synthesized sentences in which false alarms are counted.")
 @click.option("--seed", default=1)
 @click.option("--processes", default=2, help="Processes that make scenes.")
 @click.option("--reuse", is_flag=True, help="Keep the run folder's weights; only quantize again.")
 @click.option("--keep-teacher", is_flag=True, help="Do not train a teacher that is there again.")
 @click.option("--card-only", is_flag=True, help="Keep what was measured; write the card again.")
-def main(data: Path, work: Path, out: Path | None, fold: int | None, pool: int, scenes: int,
-         epochs: int, spoken: int, talk_hours: float, seed: int, processes: int, reuse: bool,
-         keep_teacher: bool, card_only: bool) -> None:
+def main(data: Path, clones: Path, work: Path, out: Path | None, fold: int | None, pool: int,
+         scenes: int, epochs: int, spoken: int, talk_hours: float, seed: int, processes: int,
+         reuse: bool, keep_teacher: bool, card_only: bool) -> None:
     """Make the bundled model and its card."""
     run = work / ("all" if fold is None else f"fold{fold}")
     out = out or (Path("edgernn/models/wakeword.tflite") if fold is None
@@ -89,12 +106,14 @@ def main(data: Path, work: Path, out: Path | None, fold: int | None, pool: int, 
     if not card_only:
         speakers, readers = held_out(data, fold)
         if not reuse:
+            print("espeak-ng speaks", file=sys.stderr)
             config = dataclasses.replace(CONFIG, scenes=scenes, epochs=epochs, seed=seed)
-            train(data, run, speakers, readers, pool, config, spoken, processes, keep_teacher)
+            train(gather(data, clones, seed, speakers, readers, spoken), held(data, speakers), run,
+                  pool, config, processes, keep_teacher)
         report = quantize_run(run, out, "int8x16", command=_command())
         say(model=str(out), bytes=report.bytes, reject_and_words=report.integers)
         said = talk(data, talk_hours, seed, processes)
-        finish(data, run, out, fold, speakers, readers, said)
+        finish(data, run, out, fold, speakers, readers, said, strangers(clones))
     measured = Measured.of(json.loads((run / "spotting.json").read_text()))
     folds = [json.loads((fold_run / "spotting.json").read_text())
              | {"epochs": load(fold_run / "config.yaml").epochs}
@@ -123,18 +142,19 @@ def held_out(data: Path, fold: int | None) -> tuple[set[str], set[str]]:
     return set(speakers[fold::SPEAKER_FOLDS]), set(readers[fold::READER_FOLDS])
 
 
-def train(data: Path, run: Path, speakers: set[str], readers: set[str], pool: int,
-          config: TrainConfig, spoken: int, processes: int, keep_teacher: bool) -> None:
+def held(data: Path, speakers: set[str]) -> Sequences:
+    """What `quantize` tables: people held out, or with nobody held out the validation speakers."""
+    people = [clip for clip in clips(data, "train") if clip.speaker in speakers] \
+        or clips(data, "validation")
+    return held_out_sequences(people, noises(data, "second"), LABELS)
+
+
+def train(materials: Materials, held: Sequences, run: Path, pool: int, config: TrainConfig,
+          processes: int, keep_teacher: bool) -> None:
     """Make scenes, and train on them as `edgernn train` does."""
-    print("espeak-ng speaks", file=sys.stderr)
-    materials = gather(data, config.seed, speakers, readers, spoken)
     codes, labels, weights = make_scenes(SceneMaker(materials), pool, config.seed, processes)
     say(scenes=len(codes), hours=round(labels.size / 180000, 2),
         word_frames=round(float((labels > 0).mean()), 4))
-    # What `quantize` tables: those held out, or with nobody held out the validation speakers.
-    people = [clip for clip in clips(data, "train") if clip.speaker in speakers] \
-        or clips(data, "validation")
-    held = held_out_sequences(people, noises(data, "second"), LABELS)
     scenes = ScenePool(dataclasses.replace(TEACHER, scenes=config.scenes, seed=config.seed), codes,
                        labels, weights)
     large = run.with_name(f"{run.name}-teacher")
@@ -174,7 +194,8 @@ def _block(job: tuple[int, int]) -> tuple[NDArray, ...]:
 
 
 def finish(data: Path, run: Path, out: Path, fold: int | None, speakers: set[str],
-           readers: set[str], said: list[NDArray[np.int16]]) -> None:
+           readers: set[str], said: list[NDArray[np.int16]],
+           unheard: dict[str, list[Samples]]) -> None:
     """Give the model its detector, measure it, and write what was found into it and beside."""
     people_read = speech(data)
     if fold is not None:
@@ -188,7 +209,8 @@ def finish(data: Path, run: Path, out: Path, fold: int | None, speakers: set[str
     bundle.write(out, bundle.attach(
         file.flatbuffer, dataclasses.replace(file.spec, detector=DETECTOR)))
     measured = measure(run, out, trials_of(
-        clips(data, "validation"), people_read, noises(data, "second"), readers, said))
+        clips(data, "validation"), people_read, noises(data, "second"), readers, said,
+        unheard))
     file = bundle.read(out)
     bundle.write(out, bundle.attach(file.flatbuffer, dataclasses.replace(
         file.spec, metrics={**file.spec.metrics, **measured.metrics()})))

@@ -6,7 +6,7 @@ All samples are float32 in int16 units at 16 kHz.
 import csv
 import itertools
 import multiprocessing
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgernn.synth.espeak import ACCENTS, UNNATURAL, the_espeak, variants
 from edgernn.synth.phonemes import edits
+from edgernn.train.readers.audio import read_sounds
 from edgernn.train.words import find_word
 
 Samples = NDArray[np.float32]
@@ -51,6 +52,8 @@ class Materials:
     """Wake words said by people."""
     speech: tuple[Samples, ...]
     """People reading, no wake word in it."""
+    others: tuple[Samples, ...]
+    """Other people saying other things: a word or a sentence each."""
     digits: tuple[Samples, ...]
     noises: dict[str, Samples]
     spoken: tuple[Clip, ...]
@@ -87,6 +90,43 @@ def speech(data: Path) -> dict[str, Samples]:
     """Negative speech: speaker to their one utterance."""
     folder = data / "negative_speech"
     return {row["speaker"]: read(folder / row["path"]) for row in index(folder)}
+
+
+CLONES = {
+    "wake-word-benchmark": "Picovoice/wake-word-benchmark at 8491919",
+    "Precise-Community-Data": "MycroftAI/Precise-Community-Data at 4854e39",
+    "speech-to-intent-benchmark": "Picovoice/speech-to-intent-benchmark at 47b1ca6",
+}
+"""Public repositories whose clones hold people who say something else."""
+OTHER_WORDS = Path(__file__).with_name("other_words.txt")
+"""Recordings of Picovoice's other wake words by voices of the train split, a path a line.  Whose
+they are is an estimate: d-vectors (GE2E, of PyPI's Resemblyzer 0.1.4), clusters of average linkage
+at a cosine of 0.78; a cluster is here if half of it is within 0.75 of a recording of the train
+split, and nine in ten of it are not within 0.72 of one of the validation split."""
+COMMUNITY = ("athena/en", "amelia/en", "heysavant/wake-word/en", "heysavant/not-wake-words/en",
+             "heychatterbox/en-us", "not-wake-words/en")
+
+
+def others(clones: Path) -> list[Samples]:
+    """Other people saying other things, to learn from: short recordings."""
+    benchmark = clones / "wake-word-benchmark" / "audio"
+    own = [benchmark / name for name in OTHER_WORDS.read_text(encoding="utf-8").splitlines()]
+    return _heard([*own, *(clones / "Precise-Community-Data" / name for name in COMMUNITY)])
+
+
+def strangers(clones: Path) -> dict[str, list[Samples]]:
+    """People never trained on, to count false alarms in, by what they say."""
+    benchmark = clones / "wake-word-benchmark" / "audio"
+    own = set(OTHER_WORDS.read_text(encoding="utf-8").splitlines())
+    words = [path for folder in ("jarvis", "smart mirror", "snowboy", "view glass")
+             for path in sorted((benchmark / folder).glob("*.wav"))
+             if str(path.relative_to(benchmark)) not in own]
+    return {"commands": _heard([clones / "speech-to-intent-benchmark/data/speech"]),
+            "other wake words": _heard(words)}
+
+
+def _heard(given: Sequence[Path]) -> list[Samples]:
+    return [samples.astype(np.float32) for samples in read_sounds(given, RATE)]
 
 
 def noises(data: Path, half: str) -> dict[str, Samples]:
@@ -242,7 +282,7 @@ def neighbours(known: dict[str, list[str]], word: str, count: int) -> list[str]:
     return [name for distance, name in ranked if distance >= 2][:count]
 
 
-def gather(data: Path, seed: int, without_speakers: Collection[str] = (),
+def gather(data: Path, clones: Path, seed: int, without_speakers: Collection[str] = (),
            without_readers: Collection[str] = (), said: int = 700) -> Materials:
     """Everything to train on, except the people held out."""
     rng = np.random.default_rng(seed)
@@ -255,5 +295,6 @@ def gather(data: Path, seed: int, without_speakers: Collection[str] = (),
     return Materials(
         clips=tuple(c for c in clips(data, "train") if c.speaker not in without_speakers),
         speech=tuple(s for who, s in speech(data).items() if who not in without_readers),
+        others=tuple(others(clones)),
         digits=tuple(digits(data, 400, rng)), noises=noises(data, "first"),
         spoken=tuple(spoken), distractors=tuple(distractors))

@@ -5,8 +5,9 @@
 "computer" is spoken by espeak-ng as `edgernn new` does, and learned by its recipe: alone, with 10,
 50 and all recordings of people, and without and with read speech to reject.  Everything is judged
 on people never trained on: the validation speakers at 10 dB in noise, and the half of the readers
-that no model heard, int8x16, state carried.  Models differ in how easily they fire, so they are
-compared where each has as many false alarms: at the lowest threshold that keeps to so many.
+that no model heard (and other speech given by --unheard), int8x16, state carried.  Models differ
+in how easily they fire, so they are compared where each has as many false alarms: at the lowest
+threshold that keeps to so many.
 """
 
 import csv
@@ -43,14 +44,17 @@ ROWS = ((0, False), (10, False), (50, False), (300, False), (0, True), (10, True
               help="Where all is kept; what is there is not made again.")
 @click.option("--count", default=800, help="Times the word, and as often others, are spoken.")
 @click.option("--epochs", default=20)
+@click.option("--unheard", multiple=True, type=click.Path(exists=True, path_type=Path),
+              help="More speech, which no model learns from, to count false alarms in.")
 @click.option("--rows", default="", help="Which to make, such as 0,4 (default: all).")
-def main(data: Path, work: Path, count: int, epochs: int, rows: str) -> None:
+def main(data: Path, work: Path, count: int, epochs: int, unheard: tuple[Path, ...],
+         rows: str) -> None:
     """Print a JSON line for each row."""
     spoken = work / "spoken"
     print("espeak-ng speaks", file=sys.stderr)
     corpus.make(Wish((WORD,), count, count, 0, rooms=40), spoken, "tools/measure_synth.py")
     readers = sound_files([data / "negative_speech"])
-    heard = _copied(readers[1::2], work / "unheard")
+    heard = (_copied(readers[1::2], work / "unheard"), *unheard)
     chosen = [ROWS[int(i)] for i in rows.split(",")] if rows else ROWS
     for clips, rejects in chosen:
         name = f"{clips}{'-rejecting' if rejects else ''}"
@@ -101,10 +105,10 @@ def _copied(paths: list[Path], folder: Path) -> Path:
     return folder
 
 
-def _judged(model: Path, data: Path, heard: Path) -> dict[str, Any]:
+def _judged(model: Path, data: Path, heard: tuple[Path, ...]) -> dict[str, Any]:
     """Words missed with at most so many false alarms in the speech that nobody learned."""
     found = evaluate(model, Materials(
-        data / "wakewords_picovoice", (heard,),
+        data / "wakewords_picovoice", heard,
         (data / "background_noise",), (10.0,), "validation"))
     words = next(one for one in found["words"] if one["state"] == "carried"
                  and one["condition"] == found["read_at"])

@@ -20,7 +20,7 @@ WINDOW = RATE * 30 // 1000
 # Seconds around a word's end, in which frames are asked for the word, or not judged.
 ASKED_S = (-0.06, 0.36)
 UNJUDGED_S = (-0.28, 0.70)
-READING_WEIGHT = np.float32(3)
+TALK_WEIGHT = np.float32(3)
 """What a frame of uninterrupted speech counts."""
 
 
@@ -53,8 +53,8 @@ class SceneMaker:
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.float32]]:
         """Log-mel codes (frames, 40), labels (frames,) and weights (frames,)."""
-        if rng.random() < 0.15:
-            lane, labels, weights = self._reading(rng)
+        if rng.random() < 0.22:
+            lane, labels, weights = self._talk(rng)
         else:
             lane, labels, weights = self._lane(rng)
         if rng.random() < 0.3:
@@ -95,33 +95,44 @@ class SceneMaker:
         weights[labels > 0] = 1
         return lane, labels, weights
 
-    def _reading(
+    def _talk(
         self, rng: np.random.Generator
     ) -> tuple[Samples, NDArray[np.int8], NDArray[np.float32]]:
-        """One reader from end to end, mostly as recorded: what a false alarm is made of."""
+        """People from end to end, mostly as recorded: what a false alarm is made of."""
         ratio = 1.0 if rng.random() < 0.6 else rng.uniform(0.85, 1.18)
         length = int(self.samples * ratio) + 1
-        samples = _pick(rng, self.materials.speech)
+        samples = (_pick(rng, self.materials.speech) if rng.random() < 0.4
+                   else self._one_after_another(rng, length))
         start = int(rng.integers(max(1, len(samples) - length)))
         cut = np.resize(faster(samples[start:start + length], ratio), self.samples)
         return (cut / np.float32(rms(cut)), np.zeros(self.frames, np.int8),
-                np.full(self.frames, READING_WEIGHT))
+                np.full(self.frames, TALK_WEIGHT))
+
+    def _one_after_another(self, rng: np.random.Generator, length: int) -> Samples:
+        """Recordings of other people, joined as they are: each at its own level."""
+        joined: list[Samples] = []
+        while sum(map(len, joined)) < length:
+            samples = _pick(rng, self.materials.others)
+            joined.append(samples / np.float32(rms(samples) * 10 ** (rng.uniform(-4, 4) / 20)))
+        return np.concatenate(joined)
 
     def _item(self, rng: np.random.Generator) -> Item:
         chance = rng.random()
         word = int(rng.integers(len(WORDS)))
-        if chance < 0.33:
+        if chance < 0.31:
             return self._wake_word(rng, word)
-        if chance < 0.46:
+        if chance < 0.42:
             clip = _pick(rng, self.spoken[WORDS[word]])
             ratio = rng.uniform(0.9, 1.12)
             return Item(faster(clip.samples, ratio), word + 1, int(clip.end / ratio))
-        if chance < 0.54:
+        if chance < 0.50:
             return self._piece_of_word(rng, word)
-        if chance < 0.82:
+        if chance < 0.64:
             return self._read_speech(rng)
+        if chance < 0.84:
+            return self._other(rng)
         digits, distractors = self.materials.digits, self.materials.distractors
-        samples = _pick(rng, distractors if chance < 0.96 else digits)
+        samples = _pick(rng, distractors if chance < 0.97 else digits)
         return Item(faster(samples[:5 * RATE], rng.uniform(0.88, 1.15)))
 
     def _clip(self, rng: np.random.Generator, word: str) -> Clip:
@@ -159,6 +170,12 @@ class SceneMaker:
         if rng.random() < 0.15:
             samples = samples[::-1]
         return Item(faster(faded(samples), rng.uniform(0.78, 1.28)))
+
+    def _other(self, rng: np.random.Generator) -> Item:
+        """A word or some seconds of somebody else."""
+        samples = _pick(rng, self.materials.others)
+        start = int(rng.integers(max(1, len(samples) - 3 * RATE)))
+        return Item(faster(faded(samples[start:start + 3 * RATE]), rng.uniform(0.85, 1.18)))
 
     def _cut(self, rng: np.random.Generator, low_s: float, high_s: float) -> Samples:
         samples = _pick(rng, self.materials.speech)

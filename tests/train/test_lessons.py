@@ -87,7 +87,8 @@ def test_a_keyword_s_label_begins_at_its_end_and_holds_for_less_than_half_a_seco
             assert stop - start <= 24  # 460 ms in frames of 20
             if start > 30:
                 assert high[start - 15:start].all()  # while the word was said: no label yet
-                assert not high[start + 6:stop].any()
+                # The clip is silent for 0.3 s more, then a part of the word may follow.
+                assert not high[start + 6:min(stop, start + 20)].any()
                 checked += 1
     assert checked > 20
 
