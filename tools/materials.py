@@ -6,7 +6,7 @@ All samples are float32 in int16 units at 16 kHz.
 import csv
 import itertools
 import multiprocessing
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +96,12 @@ CLONES = {
     "wake-word-benchmark": "Picovoice/wake-word-benchmark at 8491919",
     "Precise-Community-Data": "MycroftAI/Precise-Community-Data at 4854e39",
     "speech-to-intent-benchmark": "Picovoice/speech-to-intent-benchmark at 47b1ca6",
+    "Resemblyzer": "resemble-ai/Resemblyzer at 15d828e",
+    "isolated-speech-commands": "anshulgupta0803/isolated-speech-commands at ca8c2c8",
+    "DeadSimpleSpeechRecognizer": "manashmandal/DeadSimpleSpeechRecognizer at 881b36a",
+    "PICO-tinyML-benchmark": "thegtagamer/PICO-tinyML-benchmark at c66f6b0",
+    "Voice-based-gender-recognition-using-MFCC-and-GMM":
+        "tano-dev/Voice-based-gender-recognition-using-MFCC-and-GMM at c73127e",
 }
 """Public repositories whose clones hold people who say something else."""
 OTHER_WORDS = Path(__file__).with_name("other_words.txt")
@@ -103,30 +109,54 @@ OTHER_WORDS = Path(__file__).with_name("other_words.txt")
 they are is an estimate: d-vectors (GE2E, of PyPI's Resemblyzer 0.1.4), clusters of average linkage
 at a cosine of 0.78; a cluster is here if half of it is within 0.75 of a recording of the train
 split, and nine in ten of it are not within 0.72 of one of the validation split."""
+SINGLE_WORDS = 3000
+"""Recordings of Speech Commands that are learned to be no wake word."""
 COMMUNITY = ("athena/en", "amelia/en", "heysavant/wake-word/en", "heysavant/not-wake-words/en",
              "heychatterbox/en-us", "not-wake-words/en")
 
 
-def others(clones: Path) -> list[Samples]:
+SAY_COMPUTER = {f"{who}_us_{who}_{number}" for who, number in (
+    ("f0002", "00083"), ("f0004", "00119"), ("m0001", "00064"), ("m0001", "00228"),
+    ("m0001", "00303"), ("m0002", "00110"), ("m0003", "00190"), ("m0003", "00327"),
+    ("m0004", "00010"))}
+"""Sentences in which the word is said, by their transcripts."""
+
+
+def others(clones: Path, rng: np.random.Generator) -> list[Samples]:
     """Other people saying other things, to learn from: short recordings."""
     benchmark = clones / "wake-word-benchmark" / "audio"
     own = [benchmark / name for name in OTHER_WORDS.read_text(encoding="utf-8").splitlines()]
-    return _heard([*own, *(clones / "Precise-Community-Data" / name for name in COMMUNITY)])
+    words = sorted(path for clone in ("isolated-speech-commands", "DeadSimpleSpeechRecognizer")
+                   for path in (clones / clone).rglob("*_nohash_*.wav"))
+    return _heard([*own, *(clones / "Precise-Community-Data" / name for name in COMMUNITY),
+                   *(words[i] for i in rng.choice(len(words), SINGLE_WORDS, replace=False))])
+
+
+def readers(clones: Path) -> list[Samples]:
+    """People reading, to learn from."""
+    return _heard([clones / "Resemblyzer/audio_data/librispeech_train-clean-100"])
 
 
 def strangers(clones: Path) -> dict[str, list[Samples]]:
     """People never trained on, to count false alarms in, by what they say."""
     benchmark = clones / "wake-word-benchmark" / "audio"
     own = set(OTHER_WORDS.read_text(encoding="utf-8").splitlines())
+    single = clones / "PICO-tinyML-benchmark/MLTK_keyworkSpotting/dataset"
+    sentences = clones / "Voice-based-gender-recognition-using-MFCC-and-GMM/SLR45"
     words = [path for folder in ("jarvis", "smart mirror", "snowboy", "view glass")
              for path in sorted((benchmark / folder).glob("*.wav"))
              if str(path.relative_to(benchmark)) not in own]
-    return {"commands": _heard([clones / "speech-to-intent-benchmark/data/speech"]),
-            "other wake words": _heard(words)}
+    return {
+        "sentences": _heard(path for path in sorted(sentences.rglob("*.wav"))
+                            if path.stem not in SAY_COMPUTER),
+        "commands": _heard([clones / "speech-to-intent-benchmark/data/speech"]),
+        "reading": _heard([clones / "Resemblyzer/audio_data/librispeech_test-other"]),
+        "single words": _heard(path for path in sorted(single.rglob("*_nohash_*.wav"))),
+        "other wake words": _heard(words)}
 
 
-def _heard(given: Sequence[Path]) -> list[Samples]:
-    return [samples.astype(np.float32) for samples in read_sounds(given, RATE)]
+def _heard(given: Iterable[Path]) -> list[Samples]:
+    return [samples.astype(np.float32) for samples in read_sounds(list(given), RATE)]
 
 
 def noises(data: Path, half: str) -> dict[str, Samples]:
@@ -282,9 +312,8 @@ def neighbours(known: dict[str, list[str]], word: str, count: int) -> list[str]:
     return [name for distance, name in ranked if distance >= 2][:count]
 
 
-def gather(data: Path, clones: Path, seed: int, without_speakers: Collection[str] = (),
-           without_readers: Collection[str] = (), said: int = 700) -> Materials:
-    """Everything to train on, except the people held out."""
+def gather(data: Path, clones: Path, seed: int, said: int = 700) -> Materials:
+    """Everything to train on."""
     rng = np.random.default_rng(seed)
     speaker = Speaker(rng)
     spoken: list[Clip] = []
@@ -293,8 +322,7 @@ def gather(data: Path, clones: Path, seed: int, without_speakers: Collection[str
         spoken += spoken_in_sentences(speaker, word, said * 5 // 7)
     distractors = spoken_distractors(speaker, vocabulary(data), said * 22 // 7, said * 18 // 7)
     return Materials(
-        clips=tuple(c for c in clips(data, "train") if c.speaker not in without_speakers),
-        speech=tuple(s for who, s in speech(data).items() if who not in without_readers),
-        others=tuple(others(clones)),
+        clips=tuple(clips(data, "train")),
+        speech=tuple(readers(clones)), others=tuple(others(clones, rng)),
         digits=tuple(digits(data, 400, rng)), noises=noises(data, "first"),
         spoken=tuple(spoken), distractors=tuple(distractors))

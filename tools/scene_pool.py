@@ -55,9 +55,10 @@ class ScenePool:
     def _asked(self, i: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Targets and weights of a scene.
 
-        With a larger network's answers the targets are half what is right and half what it
-        says, and where nothing is right or wrong all what it says: a small network learns from
-        its doubts what no label tells (Hinton et al. 2015, arXiv 1503.02531).
+        With a larger network's answers the targets of a word are half what is right and half
+        what it says, and where nothing is right or wrong all what it says: a small network
+        learns from its doubts what no label tells (Hinton et al. 2015, arXiv 1503.02531).
+        Where there is no word it is not asked: what it mistakes for one must not be passed on.
         """
         labels, weights = self.labels[i].astype(np.int64), self.weights[i]
         if self.answers is None:
@@ -65,7 +66,9 @@ class ScenePool:
         said = self.answers[i].astype(np.float32)
         right = np.eye(said.shape[1], dtype=np.float32)[labels]
         judged = (weights > 0)[:, None]
-        return np.where(judged, (right + said) / 2, said), np.where(weights > 0, weights, 1)
+        spoken = (labels > 0)[:, None]
+        return (np.where(judged, np.where(spoken, (right + said) / 2, right), said),
+                np.where(weights > 0, weights, 1))
 
 
 def held_out_sequences(people: list[Clip], noise: dict[str, Samples],

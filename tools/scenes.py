@@ -53,7 +53,7 @@ class SceneMaker:
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.float32]]:
         """Log-mel codes (frames, 40), labels (frames,) and weights (frames,)."""
-        if rng.random() < 0.22:
+        if rng.random() < 0.28:
             lane, labels, weights = self._talk(rng)
         else:
             lane, labels, weights = self._lane(rng)

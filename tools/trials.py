@@ -24,11 +24,12 @@ SNRS_DB = (20, 10, 5, 0)
 GRID = tuple(round(0.3 + 0.05 * i, 2) for i in range(14))
 """Thresholds tried, 0.30 to 0.95."""
 SYNTHESIZED = "speech, synthesized"
-TWICE = ("clean", "10 dB", "speech, held out", "speech, trained on")
+TRAINED_ON = "speech, trained on"
+NEVER_HEARD = "never heard"
+"""What the names of people's speech end with who were not trained on."""
+TWICE = ("clean", "10 dB", TRAINED_ON)
 """Trials that the float step hears too, and both with their state reset; the integer step hears
 all, with its state carried."""
-MARGIN = 0.05
-"""Added to the lowest threshold that gives no false alarm: other people will speak."""
 
 Trials = Mapping[str, Sequence[Passage]]
 
@@ -64,19 +65,15 @@ def _said(label: str, start: int, end: int) -> Said:
 
 
 def trials_of(people: Sequence[Clip], talk: Mapping[str, Samples], noise: Mapping[str, Samples],
-              readers: set[str], spoken: Sequence[NDArray[np.int16]],
+              spoken: Sequence[NDArray[np.int16]],
               unheard: Mapping[str, Sequence[Samples]]) -> dict[str, Sequence[Passage]]:
     """All sets of passages the card reports, by name."""
     sets: dict[str, Sequence[Passage]] = {"clean": quiet(people)}
     sets |= {f"{snr} dB": mixed_trials(people, noise, snr) for snr in SNRS_DB}
-    if readers:
-        sets["speech, held out"] = [as_recorded(x, who) for who, x in talk.items()
-                                    if who in readers]
-    sets["speech, trained on"] = [as_recorded(x, who) for who, x in talk.items()
-                                  if who not in readers]
+    sets[TRAINED_ON] = [as_recorded(x, who) for who, x in talk.items()]
     if spoken:
         sets[SYNTHESIZED] = [as_recorded(x, "espeak-ng") for x in spoken]
-    sets |= {f"speech, {name}, never heard": [as_recorded(x, name) for x in said]
+    sets |= {f"speech, {name}, {NEVER_HEARD}": [as_recorded(x, name) for x in said]
              for name, said in unheard.items()}
     sets["noise alone"] = [as_recorded(x * np.float32(gain), name) for name, x in noise.items()
                            for gain in (0.1, 0.3, 1.0, 3.0)]
@@ -92,7 +89,7 @@ class Point:
     mixed: Spotting
     """At 10 dB SNR."""
     speech: Mapping[str, Spotting]
-    """By readers trained on and held out."""
+    """By who says what."""
 
 
 @dataclass(frozen=True)
@@ -157,22 +154,6 @@ def steppers(run: Path | None, model: Path) -> dict[str, tuple[Stepper, Encode]]
     if run is not None:
         found["float"] = (FloatModel(Network.load(run)), LogMel(LogMelSpec()).features)
     return found
-
-
-def choose_thresholds(
-    model: Path, with_words: Sequence[Passage], without: Sequence[Passage]
-) -> DetectorSpec:
-    """For each word the lowest threshold at which nothing false fires, and a margin."""
-    stepper, encode = next(iter(steppers(None, model).values()))
-    labels = bundle.read(model).spec.labels
-    passages = [*with_words, *without]
-    scores = listen(stepper, encode, passages, carry=True)
-    thresholds = {}
-    for word in WORDS:
-        silent = [t for t in GRID if not compare(
-            passages, scores, DetectorSpec({word: t}), labels, carry=False).false_alarms]
-        thresholds[word] = round(min(0.95, min(silent, default=0.9) + MARGIN), 2)
-    return DetectorSpec(thresholds)
 
 
 def measure(run: Path, model: Path, trials: Trials) -> Measured:
