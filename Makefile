@@ -32,7 +32,7 @@ define make_venv
 	  exit 1; }
 endef
 
-.PHONY: demo test check lint clean apt pi compatibility
+.PHONY: demo test check lint clean apt pi compatibility compatibility-quick
 
 demo: $(VENV)/.device
 	$(BIN)/edgernn stream --input edgernn/models/demo.wav
@@ -53,6 +53,10 @@ check: lint $(VENV)/.all
 # Every Python, numpy and interpreter in a room of its own, into docs/compatibility.md.
 compatibility: $(VENV)/.all
 	$(BIN)/python tools/compatibility.py
+
+# The same with fewer tests, into .cache/compatibility.md: what CI does in some minutes.
+compatibility-quick: apt $(VENV)/.all
+	$(BIN)/python tools/compatibility.py --quick
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check edgernn firmware_export tests tools setup.py

@@ -301,7 +301,10 @@ def decode(kind: Any, tree: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _decode_dataclass(kind, tree, where)
     if kind is float and isinstance(tree, int) and not isinstance(tree, bool):
-        return float(tree)
+        try:
+            return float(tree)
+        except OverflowError as problem:  # JSON's integers have no end
+            raise _mismatch(where, "a number below 1.8e308", tree) from problem
     # bool is an int to Python, but `true` is no number to a reader of JSON.
     if not isinstance(tree, kind) or (isinstance(tree, bool) and kind is not bool):
         raise _mismatch(where, kind.__name__, tree)

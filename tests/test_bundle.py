@@ -107,3 +107,10 @@ def test_a_kind_that_is_no_kind_is_refused(kind):
     assert '"kind": "standardize"' in text
     with pytest.raises(ModelError, match="kind is"):
         spec.from_json(text.replace('"kind": "standardize"', f'"kind": {kind}'))
+
+
+def test_an_integer_that_no_float_holds_is_refused():
+    text = spec.to_json(bundle.split(WHOLE)[1])
+    assert '"period_s": 60.0' in text
+    with pytest.raises(ModelError, match="period_s is 10"):
+        spec.from_json(text.replace('"period_s": 60.0', f'"period_s": 1{"0" * 400}'))

@@ -1,12 +1,15 @@
 """Does the device side work with every Python, numpy and interpreter it claims?  A table.
 
-    python tools/compatibility.py [--only NAME] [--fresh] [--out docs/compatibility.md]
+    python tools/compatibility.py [--quick] [--only NAME] [--fresh] [--out docs/compatibility.md]
 
 Makes a virtual environment for every room of ROOMS in .cache/compatibility, installs this tree
-and the room's packages in it, and runs the room's tests there; the models they open are made
-once, by the Python that runs this (it needs the extra `train`).  Rooms run before are not run
-again for the same commit unless --fresh; a room whose Python is not on this machine is `not run`.
-Exits with 1 if a room that ran failed.
+and the room's packages in it (by uv if it is installed and gets them, else by pip), and runs the
+room's tests there; the models they open are made once, by the Python that runs this (it needs the
+extra `train`).  Rooms run before are not run again for the same clean commit unless --fresh; a
+room whose Python is not on this machine is `not run`.  Exits with 1 if a room that ran failed.
+
+--quick is for CI: fewer tests, no TensorFlow of today (CI's own tests train with that one), the
+table in .cache/compatibility.md and on stdout.
 """
 
 import argparse
@@ -26,7 +29,11 @@ DEVICE = ("tests/test_quant.py", "tests/test_step.py", "tests/test_detect.py",
           "tests/test_runtimes.py", "tests/test_imports.py", "tests/test_native.py")
 TRAINING = ("tests/train/test_fit.py", "tests/train/test_keras_file.py",
             "tests/train/test_models.py")
-TOOLS = ("pytest>=8,<10", "hypothesis>=6.100,<7")
+QUICK_DEVICE = ("-k", "not test_runtimes or int8x16")
+"""Closeness of the runtimes in the default profile alone: it takes longer than all the rest."""
+QUICK_TRAINING = ("-k", "keras_equals_the_float_step or run_folder_has_all")
+"""Every cell made by Keras, and a training."""
+TOOLS = ("pytest>=8,<10", "pytest-xdist>=3.5,<4", "hypothesis>=6.100,<7")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Room:
     tests: tuple[str, ...] = DEVICE
 
 
+NEWEST = "tensorflow-newest"
 LITERT = "ai-edge-litert>=2.0,<3"
 TRAIN = ("PyYAML>=6,<7", "matplotlib>=3.8,<4", "flatbuffers>=24.3", "soundfile>=0.12.1,<0.15",
          "soxr>=0.3.7,<2", LITERT)
@@ -57,7 +65,7 @@ ROOMS = (
     Room("3.11-tflite-micro", "3.11", ("numpy>=2,<3", "tflite-micro>=0.dev20261016")),
     Room("3.13-tflite-micro", "3.13", ("numpy>=2,<3", "tflite-micro>=0.dev20261016")),
     Room("tensorflow-oldest", "3.10", ("tensorflow==2.18.0", "keras==3.8.0", *TRAIN), TRAINING),
-    Room("tensorflow-newest", "3.13", ("tensorflow>=2.21,<2.22", "keras>=3.15,<4", *TRAIN),
+    Room(NEWEST, "3.13", ("tensorflow>=2.21,<2.22", "keras>=3.15,<4", *TRAIN),
          TRAINING),
 )
 SHOWN = ("numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "tensorflow", "keras")
@@ -85,7 +93,8 @@ def make_models(commit: str) -> Path:
     folder = ROOT / f"models-{commit}"
     if any(folder.glob("*.tflite")):
         return folder
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", DEVICE[3]],
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", DEVICE[3],
+                           "-k", "int8-lstm"],  # the first test of any makes all of them
                           cwd=PROJECT, env=_environment(folder), capture_output=True, text=True)
     if not any(folder.glob("*.tflite")):
         sys.exit(f"{sys.executable} made no models; it needs the extras train and dev:\n"
@@ -97,36 +106,54 @@ def _environment(models: Path) -> dict[str, str]:
     return os.environ | {"EDGERNN_TEST_MODELS": str(models), "PYTHONPATH": str(PROJECT), "CI": "1"}
 
 
-def run(room: Room, models: Path, commit: str) -> dict[str, object]:
+def install(room: Room, python: str, folder: Path) -> str:
+    """Make the room; what went wrong, or nothing."""
+    own = str(folder / "bin" / "python")
+    wanted = [*TOOLS, *room.packages, "--editable", "."]
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    ways = [([python, "-m", "venv", str(folder)],
+             [own, "-m", "pip", "install", "--quiet", *wanted])]
+    if uv:  # it does not know pip's settings: what it cannot get, pip may
+        ways.insert(0, ([uv, "venv", "--quiet", "--python", python, str(folder)],
+                        [uv, "pip", "install", "--quiet", "--python", own, *wanted]))
+    said = ""
+    for way in ways:
+        shutil.rmtree(folder, ignore_errors=True)
+        for command in way:
+            done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+            if done.returncode:
+                said += done.stdout + done.stderr
+                break
+        else:
+            return ""
+    return said
+
+
+def run(room: Room, models: Path, commit: str, quick: bool) -> dict[str, object]:
     """Install and test; what came of it."""
     python = interpreter(room.python)
     result: dict[str, object] = {"commit": commit}
     if python is None:
         return result | {"outcome": f"not run: no Python {room.python} here"}
     folder = ROOT / room.name
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([python, "-m", "venv", str(folder)], check=True)
     own = folder / "bin" / "python"
-    install = subprocess.run([str(own), "-m", "pip", "install", "--quiet", *TOOLS,
-                              *room.packages, "--editable", "."], cwd=PROJECT,
-                             capture_output=True, text=True)
-    if install.returncode:
-        (ROOT / f"{room.name}.log").write_text(install.stdout + install.stderr)
-        last = [line for line in install.stderr.splitlines() if line.startswith("ERROR")]
-        return result | {"outcome": f"FAIL: no install: {(last or ['see log'])[-1]}"}
+    wrong = install(room, python, folder)
+    if wrong:
+        (ROOT / f"{room.name}.log").write_text(wrong)
+        return result | {"outcome": f"FAIL: no install: {wrong.strip().splitlines()[-1]}"}
     report = ROOT / f"{room.name}.xml"
     report.unlink(missing_ok=True)
     began = time.monotonic()
+    training = room.tests == TRAINING
     # What trains is slow, and what these rooms are for.
-    chosen = [] if room.tests == TRAINING else ["-m", "not slow"]
+    chosen = [] if training else ["-m", "not slow"]
+    if quick:
+        chosen = [*QUICK_TRAINING] if training else [*chosen, "-n", "2", *QUICK_DEVICE]
     done = subprocess.run([str(own), "-m", "pytest", "-p", "no:cacheprovider", *chosen,
                            f"--junitxml={report}", *room.tests], cwd=PROJECT,
                           env=_environment(models), capture_output=True, text=True)
     (ROOT / f"{room.name}.log").write_text(done.stdout + done.stderr)
-    result |= {"seconds": round(time.monotonic() - began), "versions": _versions(own),
-               "python": subprocess.run([str(own), "-c", "import platform as p; "
-                                         "print(p.python_version())"],
-                                        capture_output=True, text=True).stdout.strip()}
+    result |= {"seconds": round(time.monotonic() - began), **_versions(own)}
     if not report.exists():
         return result | {"outcome": f"FAIL: pytest ended with {done.returncode}"}
     suite = ElementTree.parse(report).getroot().find("testsuite")
@@ -140,15 +167,24 @@ def run(room: Room, models: Path, commit: str) -> dict[str, object]:
     return result | {"outcome": f"{'pass' if good else 'FAIL'}: {said}"}
 
 
-def _versions(python: Path) -> dict[str, str]:
-    listed = json.loads(subprocess.run([str(python), "-m", "pip", "list", "--format=json"],
-                                       capture_output=True, text=True, check=True).stdout)
-    found = {package["name"].lower().replace("_", "-"): package["version"] for package in listed}
-    return {name: found[name] for name in SHOWN if name in found}
+ASK = """
+import importlib.metadata, json, platform, sys
+found = {one.metadata["Name"].lower().replace("_", "-"): one.version
+         for one in importlib.metadata.distributions()}
+print(json.dumps({"python": platform.python_version(),
+                  "versions": {name: found[name] for name in sys.argv[1:] if name in found}}))
+"""
+
+
+def _versions(python: Path) -> dict[str, object]:
+    asked = subprocess.run([str(python), "-c", ASK, *SHOWN], capture_output=True, text=True,
+                           check=True)
+    found: dict[str, object] = json.loads(asked.stdout)
+    return found
 
 
 def table(results: dict[str, dict]) -> str:
-    """The page."""
+    """One row a room."""
     rows = ["| room | Python | versions | outcome | commit |", "|---|---|---|---|---|"]
     for room in ROOMS:
         one = results.get(room.name, {"outcome": "not run"})
@@ -156,14 +192,21 @@ def table(results: dict[str, dict]) -> str:
         rows.append(f"| {room.name} | {one.get('python', room.python)} | "
                     f"{versions or ', '.join(room.packages)} | {one['outcome']} | "
                     f"{one.get('commit', '')} |")
+    return "\n".join(rows) + "\n"
+
+
+def page(results: dict[str, dict], quick: bool) -> str:
+    """The table, and what it tells of."""
+    names = {tests: ", ".join(f"`{name}`" for name in tests) for tests in (DEVICE, TRAINING)}
     return (
-        "# What edgernn was tried with\n\nWritten by `python tools/compatibility.py`; do not edit."
+        "# What edgernn was tried with\n\nWritten by `python tools/compatibility.py"
+        f"{' --quick' if quick else ''}`; do not edit."
         "\n\nEvery room is a virtual environment of its own with this tree installed, its C "
         "compiled by that Python.\nThe device side's rooms run "
-        f"{', '.join(f'`{name}`' for name in DEVICE)},\nTensorFlow's "
-        f"{', '.join(f'`{name}`' for name in TRAINING)}, the slow ones too.\n"
+        f"{names[DEVICE]}{', of `test_runtimes.py` the profile int8x16' if quick else ''},\n"
+        f"TensorFlow's {names[TRAINING]}, the slow ones {'not' if quick else 'too'}.\n"
         "A test skips where the room lacks its interpreter.  There is no numpy 1.26 for Python "
-        "3.13,\nand no tflite-runtime for 3.12 or 3.13.\n\n" + "\n".join(rows) + "\n")
+        "3.13,\nand no tflite-runtime for 3.12 or 3.13.\n\n" + table(results))
 
 
 def main() -> None:
@@ -171,25 +214,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=[room.name for room in ROOMS])
+    parser.add_argument("--quick", action="store_true", help="CI's: fewer tests")
     parser.add_argument("--fresh", action="store_true", help="run rooms again that were run")
-    parser.add_argument("--out", type=Path, default=PROJECT / "docs" / "compatibility.md")
+    parser.add_argument("--out", type=Path, help="(default: docs/compatibility.md, or with "
+                        "--quick .cache/compatibility.md)")
     chosen = parser.parse_args()
     ROOT.mkdir(parents=True, exist_ok=True)
+    out = chosen.out or (ROOT.parent / "compatibility.md" if chosen.quick
+                         else PROJECT / "docs" / "compatibility.md")
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=PROJECT,
                             capture_output=True, text=True, check=True).stdout.strip()
-    kept = ROOT / "results.json"
+    kept = ROOT / ("quick.json" if chosen.quick else "results.json")
     results: dict[str, dict] = json.loads(kept.read_text()) if kept.exists() else {}
     models = make_models(commit)
     for room in ROOMS:
         if chosen.only and room.name not in chosen.only:
             continue
-        if results.get(room.name, {}).get("commit") == commit and not chosen.fresh:
+        if chosen.quick and room.name == NEWEST and not chosen.only:
+            results[room.name] = {"outcome": "not run: `make test` trains with it"}
             continue
-        results[room.name] = run(room, models, commit)
+        known = results.get(room.name, {}).get("commit") == commit and "-dirty" not in commit
+        if known and not chosen.fresh:
+            continue
+        results[room.name] = run(room, models, commit, chosen.quick)
         print(room.name, results[room.name]["outcome"], file=sys.stderr, flush=True)
         kept.write_text(json.dumps(results, indent=2))
-        chosen.out.write_text(table(results))
-    chosen.out.write_text(table(results))
+        out.write_text(page(results, chosen.quick))
+    out.write_text(page(results, chosen.quick))
+    if chosen.quick:
+        print(table(results))
     sys.exit(any(str(one["outcome"]).startswith("FAIL") for one in results.values()))
 
 

@@ -15,8 +15,11 @@ readers in Python are fuzzed with atheris (``pip install atheris``), the C with 
 
 import argparse
 import contextlib
+import copy
 import io
+import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -197,9 +200,10 @@ def seeds(target: str) -> Iterator[bytes]:
     elif target in ("graph", "foreign"):
         yield _bundled().flatbuffer
     elif target == "json":
-        from edgernn import spec
+        from edgernn import bundle, spec
 
-        yield spec.to_json(_bundled().spec).encode()
+        for path in sorted(MODELS.glob("*.tflite")):
+            yield spec.to_json(bundle.read(path).spec).encode()
     elif target == "wav":
         yield (MODELS / "demo.wav").read_bytes()[:40_000]
     elif target == "rows":
@@ -217,6 +221,47 @@ def seeds(target: str) -> Iterator[bytes]:
               b'"payload_length": 4}\n{}abcd{"type": "audio-stop", "data": {"timestamp": 1}}\n'
     elif target == "firmware":
         yield bytes(range(256)) * 40
+
+
+ODD = (None, True, False, 0, -1, 0.5, 2**31, 2**63, 10**400, 1e308, float("nan"), float("inf"),
+       "", "kind", "logmel", "é\ud800", [], {}, [[]], {"kind": "tokens"}, [0] * 5)
+"""What a value of edgernn.json may be replaced by."""
+
+
+def damage_json(data: bytes, longest: int, seed: int) -> bytes:
+    """One place of the tree changed, in half of the inputs: bytes at random are seldom JSON."""
+    import atheris
+
+    chance = random.Random(seed)
+    try:
+        tree = json.loads(data)
+        if not isinstance(tree, (dict, list)) or chance.random() < 0.5:
+            return atheris.Mutate(data, longest)
+        at, key = chance.choice(list(_places(tree)))
+        change = chance.randrange(4)
+        if change == 0:
+            del at[key]
+        elif change == 1:
+            at[key] = chance.choice(ODD)
+        elif change == 2:  # a value from elsewhere in the tree
+            other, its_key = chance.choice(list(_places(tree)))
+            at[key] = copy.deepcopy(other[its_key])
+        elif isinstance(at, dict):
+            at[chance.choice(["kind", "format", "parts", "", key + "2"])] = at.pop(key)
+        else:
+            at.insert(key, copy.deepcopy(at[key]))
+        damaged = json.dumps(tree).encode()
+    except (ValueError, RecursionError, IndexError):  # not JSON, or nothing in it
+        return atheris.Mutate(data, longest)
+    return damaged if len(damaged) <= longest else atheris.Mutate(data, longest)
+
+
+def _places(tree: object) -> Iterator[tuple]:
+    """Every value below `tree`, as what holds it and its key there."""
+    for key in tree if isinstance(tree, dict) else range(len(tree)):
+        yield tree, key
+        if isinstance(tree[key], (dict, list)):
+            yield from _places(tree[key])
 
 
 def plant(targets: list[str], corpus: Path) -> None:
@@ -253,8 +298,9 @@ def fuzz_python(targets: list[str], seconds: int, corpus: Path) -> None:
         with contextlib.suppress(EdgernnError):
             run(data)
 
+    mutator = {"custom_mutator": damage_json} if targets == ["json"] else {}
     atheris.Setup([sys.argv[0], str(corpus), f"-max_total_time={seconds}", "-timeout=10",
-                   "-rss_limit_mb=3000", "-max_len=150000", "-print_final_stats=1"], one)
+                   "-rss_limit_mb=3000", "-max_len=150000", "-print_final_stats=1"], one, **mutator)
     atheris.Fuzz()
 
 
