@@ -34,7 +34,7 @@ from edgernn.interpreter import BACKENDS
 def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tuple[Path, ...],
             snr: str, split: str, per_hour: float, seed: int, backend: str,
             out: Path | None) -> None:
-    """Choose each label's threshold, smoothing, hysteresis and refractory time; write them in MODEL.
+    """Choose each label's threshold, smoothing, hysteresis and refractory time, for MODEL.
 
     Thresholds that keep to the rate on the audio given and miss least, the highest of these, and
     the smoothing that misses least with them; then the hysteresis and refractory time with which
@@ -50,7 +50,7 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
         raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
                          "quantize made of one part was needed")
     found = calibrated(model, Materials(positives, negatives, noise, decibels(snr), split, seed),
-                       backend, per_hour)
+                       backend, per_hour, lambda message: click.echo(message, err=True))
     bundle.write(out or model, bundle.attach(whole.flatbuffer, dataclasses.replace(
         whole.spec, detector=found.detector)))
     hours, bound = found.others.seconds / 3600, found.bound_per_hour()
