@@ -1,4 +1,4 @@
-"""`edgernn calibrate`: thresholds for a wanted rate of false alarms."""
+"""`edgernn calibrate`: a detector for a wanted rate of false alarms."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from edgernn.interpreter import BACKENDS
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path),
               help="Noise to lay the words into: files, or folders; may be repeated.")
 @click.option("--snr", default="10", show_default=True, metavar="DB,...",
-              help="Decibels of the word over the noise; the last counts.")
+              help="Decibels of the word over the noise; of several the lowest counts.")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]),
               default="validation", show_default=True,
               help="Which of the words; not those that the model will be judged by.")
@@ -34,11 +34,12 @@ from edgernn.interpreter import BACKENDS
 def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tuple[Path, ...],
             snr: str, split: str, per_hour: float, seed: int, backend: str,
             out: Path | None) -> None:
-    """Choose each label's threshold and the smoothing, and write them into MODEL.
+    """Choose each label's threshold, smoothing, hysteresis and refractory time, for MODEL.
 
-    Thresholds that keep to the rate on the audio given and miss least, the highest of these,
-    and the smoothing that misses least with them. Says when there is too little audio to
-    promise the rate.
+    Thresholds that keep to the rate on the audio given and miss least, the highest of these, and
+    the smoothing that misses least with them; then the hysteresis and refractory time with which
+    the fewest words are missed or told twice. Says when there is too little audio to promise the
+    rate.
     """
     from edgernn import bundle
     from edgernn.errors import ModelError
@@ -49,16 +50,17 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
         raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
                          "quantize made of one part was needed")
     found = calibrated(model, Materials(positives, negatives, noise, decibels(snr), split, seed),
-                       backend, per_hour)
+                       backend, per_hour, lambda message: click.echo(message, err=True))
     bundle.write(out or model, bundle.attach(whole.flatbuffer, dataclasses.replace(
         whole.spec, detector=found.detector)))
     hours, bound = found.others.seconds / 3600, found.bound_per_hour()
     click.echo(json.dumps({
         "model": str(out or model), **dataclasses.asdict(found.detector),
-        "missed": found.words.missed, "said": found.words.said,
+        "missed": found.words.missed, "missed_by": dict(found.words.missed_by),
+        "said": found.words.said, "doubles": found.words.doubles,
         "false_alarms": found.others.false_alarms, "hours": round(hours, 3),
         "false_alarms_per_hour_below": round(bound, 3), "promised": bound <= per_hour}))
     if bound > per_hour:
         click.echo(f"edgernn: {found.others.false_alarms} false alarms in {hours:.2f} h leave up "
-                   f"to {bound:.2f} an hour possible (95 %): these data cannot promise "
+                   f"to {bound:.2f} an hour possible (95 %, one-sided): these data cannot promise "
                    f"{per_hour:g}. {3 / per_hour:.0f} h without one could", err=True)

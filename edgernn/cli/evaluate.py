@@ -1,6 +1,7 @@
 """`edgernn evaluate`: what a model answers, and what it misses and mistakes in endless audio."""
 
 import json
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ MOST_ROWS = 20
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path),
               help="Noise to lay the words into: files, or folders; may be repeated.")
 @click.option("--snr", default="10", show_default=True, metavar="DB,...",
-              help="Decibels of the word over each noise.")
+              help="Decibels of the word over the noise; thresholds are tried at the lowest.")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]), default="test",
               show_default=True, help="Which of them; people never trained on, if you can.")
 @click.option("--seed", default=0, show_default=True, help="Draws pauses and places in the noise.")
@@ -98,12 +99,15 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
 
 
 def decibels(text: str) -> tuple[float, ...]:
-    """Numbers between commas."""
+    """Numbers between commas, one or more."""
     try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
+        found = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise click.UsageError(f"--snr {text}: numbers between commas were needed, such as "
-                               "20,10,5") from None
+        found = ()
+    if not found or not all(map(math.isfinite, found)):
+        raise click.UsageError(f"--snr {text!r}: numbers between commas were needed, such as "
+                               "20,10,5")
+    return found
 
 
 def _print(tree: dict[str, Any]) -> None:

@@ -61,15 +61,19 @@ def _det(axes: Any, tree: Tree) -> None:
     curve = tree["thresholds"]
     rates = [each["per_hour"] for each in curve]
     misses = [100 * each["miss_rate"] for each in curve]
-    spread = [[rate - each["interval"][0] for rate, each in zip(rates, curve, strict=True)],
-              [each["interval"][1] - rate for rate, each in zip(rates, curve, strict=True)]]
-    axes.errorbar(rates, misses, xerr=spread, marker="o", markersize=3, capsize=2, linewidth=1,
-                  color=COLOURS[0])
-    for each, rate, miss in list(zip(curve, rates, misses, strict=True))[::3]:
+    low, high = np.array([each["interval"] for each in curve]).T
+    axes.fill_betweenx(misses, low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
+    axes.hlines(misses, low, high, color=COLOURS[0], alpha=0.3, linewidth=0.8)
+    axes.plot(rates, misses, marker="o", markersize=3, linewidth=1, color=COLOURS[0],
+              clip_on=False)
+    places = {}  # the lowest threshold of those that lie on one point
+    for each, rate, miss in zip(reversed(curve), reversed(rates), reversed(misses), strict=True):
+        places[rate, miss] = each
+    for (rate, miss), each in list(places.items())[::-2]:
         axes.annotate(f"{each['threshold']:g}", (rate, miss), xytext=(4, 4),
                       textcoords="offset points", fontsize=7)
-    axes.set(xlabel="false alarms an hour, and their 95 % interval", xlim=(0, None), ylim=(0, None),
-             ylabel=f"words missed, %, {tree['read_at']}, carried")
+    axes.set(xlabel="false alarms an hour (shaded: 95 %), by threshold", xlim=(0, None),
+             ylim=(0, None), ylabel=f"words missed, %, {tree['read_at']}, carried")
 
 
 def _roc(axes: Any, tree: Tree) -> None:

@@ -26,8 +26,10 @@ from edgernn.train.evaluation import (
     words_in,
 )
 from edgernn.train.features import FeatureCache
+from edgernn.train.intervals import wilson_interval
 from edgernn.train.negatives import Alarms, alarms
 from edgernn.train.paired import binomial_p, mcnemar
+from edgernn.train.protocols import mlperf, picovoice
 from edgernn.train.readers import read
 from edgernn.train.readers.audio import read_sounds
 from edgernn.train.spotting import LATE_S
@@ -92,7 +94,8 @@ def evaluate(path: Path, materials: Materials, beside: Beside = Beside(),
     dict
         ``answers`` to whole sequences (`edgernn.train.answers`), or None and ``unanswered``, why a
         model that detects words was not asked.  Of a model that detects words
-        also ``words`` by condition and state, ``negatives``, ``thresholds`` that were tried, and
+        also ``words`` by condition and state, ``negatives``, ``thresholds`` that were tried,
+        ``picovoice`` and ``mlperf`` (`edgernn.train.protocols`), and
         ``read_at``, the condition whose misses these were tried on: the last in noise, or clean.
         ``against`` and ``drift`` where they were asked for.
 
@@ -106,7 +109,7 @@ def evaluate(path: Path, materials: Materials, beside: Beside = Beside(),
     opened = bundle.read(path)
     frontend = opened.spec.frontend
     rate = getattr(frontend, "sample_rate_hz", 16000)
-    data = read(materials.positives, sample_rate_hz=rate, seed=materials.seed)
+    data = read(materials.positives, sample_rate_hz=rate, seed=materials.seed, tell=means.tell)
     model = StepModel.load(opened, means.backend)
     tree: dict[str, Any] = {"model": str(path), "sha256": opened.spec.model_sha256,
                             "backend": model.runtime.name, "split": materials.split}
@@ -131,13 +134,18 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
               means: Means) -> dict[str, Any]:
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
-    words, noises = _recordings(data, materials), read_sounds(materials.noise, ear.rate_hz)
+    words = _recordings(data, materials)
+    noises = read_sounds(materials.noise, ear.rate_hz, means.tell)
     tracks = _tracks(ear, words, noises, materials, STATES)
+    speakers = [clip.speaker for clip in words.recordings if clip.label in ear.spec.thresholds
+                and materials.split in ("all", clip.split)]
     read_at = [condition for condition, state in tracks if state == "carried"][-1]
     tree: dict[str, Any] = {
-        "words": [{"condition": condition, "state": state, **_words(ear.outcome(track))}
+        "words": [{"condition": condition, "state": state,
+                   **_words(ear.outcome(track), [word.label for word in track.said], speakers)}
                   for (condition, state), track in tracks.items()],
-        "read_at": read_at, "negatives": None, "thresholds": [], "tolerance_s": LATE_S}
+        "read_at": read_at, "negatives": None, "thresholds": [], "picovoice": None, "mlperf": None,
+        "tolerance_s": LATE_S}
     if materials.negatives:
         found = means.alarms(path, tuple(ear.spec.thresholds), materials.negatives, GRID)
         tree["negatives"] = _alarms(found.own)
@@ -146,6 +154,8 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
              "missed": words_at.missed, **_alarms(others)}
             for threshold, others in zip(GRID, found.at, strict=True)
             for words_at in [ear.outcome(tracks[read_at, "carried"], threshold)]]
+        tree["picovoice"] = picovoice(tree["thresholds"], read_at)
+        tree["mlperf"] = mlperf(tree["words"], found.own.false_alarms)
     if beside.against:
         tree["against"] = _against(ear, path, beside.against, means, words, noises, materials)
     if beside.hours:
@@ -212,19 +222,20 @@ def _drift(ear: _Ear, words: AudioSet, noises: Sounds, materials: Materials,
     rng = np.random.default_rng(materials.seed)
     together = np.concatenate(noises) if noises else None
     pieces = [*words_in(words, tuple(ear.spec.thresholds), materials.split, together,
-                        materials.snrs_db[-1], rng), *((sound, ()) for sound in sounds)]
+                        min(materials.snrs_db), rng), *((sound, ()) for sound in sounds)]
     carried, reset = streamed(ear.model, pieces, hours, rng)
     return {"hours": hours, "parts": agreement(carried, reset),
             "recovery": recovery(ear.model, sounds, rng)}
 
 
-def calibrated(path: Path, materials: Materials, backend: str, per_hour: float) -> Calibrated:
+def calibrated(path: Path, materials: Materials, backend: str, per_hour: float,
+               tell: Tell = lambda message: None) -> Calibrated:
     """The detector for a wanted rate of false alarms; errors as of `evaluate`."""
     ear = _Ear.of(StepModel.load(bundle.read(path), backend))
-    data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed)
-    tracks = _tracks(ear, _recordings(data, materials), read_sounds(materials.noise, ear.rate_hz),
-                     materials, ("carried",))
-    sounds = read_sounds(materials.negatives, ear.rate_hz)
+    data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed, tell=tell)
+    noises = read_sounds(materials.noise, ear.rate_hz, tell)
+    tracks = _tracks(ear, _recordings(data, materials), noises, materials, ("carried",))
+    sounds = read_sounds(materials.negatives, ear.rate_hz, tell)
     others = hear(ear.model, ((sound, ()) for sound in sounds))
     return calibrate(list(tracks.values())[-1], others, ear.spec, ear.model.labels, ear.step_ms,
                      per_hour)
@@ -253,17 +264,33 @@ def _tracks(ear: _Ear, data: AudioSet, noises: Sounds, materials: Materials,
     return found
 
 
-def _words(outcome: Outcome) -> dict[str, Any]:
+def _words(outcome: Outcome, labels: Sequence[str], speakers: Sequence[str]) -> dict[str, Any]:
+    """What is told of words, each with its label and its speaker; no speakers where none is known.
+
+    Who is missed most comes first.
+    """
     delays = np.array(outcome.delays_s)
     p50, p90 = (np.percentile(delays, (50, 90)) if len(delays) else (None, None))
     return {"said": outcome.said, "missed": outcome.missed, "missed_by": dict(outcome.missed_by),
             "miss_rate": round(outcome.missed / outcome.said, 5),
             "miss_interval": [round(end, 5) for end in outcome.miss_interval()],
+            "labels": _missed("label", labels, outcome.found),
+            "speakers": _missed("speaker", speakers, outcome.found) if any(speakers) else [],
             "delay_p50_s": None if p50 is None else round(float(p50), 3),
             "delay_p90_s": None if p90 is None else round(float(p90), 3),
             "delays_s": [round(late, 3) for late in outcome.delays_s],
             "doubles": outcome.doubles, "false_alarms": outcome.false_alarms,
             "seconds": round(outcome.seconds, 1)}
+
+
+def _missed(what: str, names: Sequence[str], found: Sequence[bool]) -> list[dict[str, Any]]:
+    rows = []
+    for name in dict.fromkeys(names):
+        own = [heard for each, heard in zip(names, found, strict=True) if each == name]
+        missed, said = own.count(False), len(own)
+        rows.append({what: name, "missed": missed, "said": said,
+                     "interval": [round(end, 5) for end in wilson_interval(missed, said)]})
+    return sorted(rows, key=lambda row: -row["missed"] / row["said"])
 
 
 def _alarms(outcome: Outcome) -> dict[str, Any]:

@@ -162,6 +162,26 @@ def test_a_report_that_cannot_be_written_costs_nothing_that_was_found(tmp_path):
     assert json.loads(done.stdout)["answers"]["sequences"] == 4
 
 
+def test_recordings_that_cannot_be_used_are_told_and_the_rest_is_judged(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    words = tmp_path / "words" / "computer"
+    words.mkdir(parents=True)
+    soundfile.write(words / "a.wav", wandering(2.0), RATE, subtype="PCM_16")
+    (words / "b.wav").write_bytes(b"RIFF")
+    done = evaluate("--positives", words.parent, "--split", "all", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["words"][0]["said"] == 1
+    assert f"skipped {words / 'b.wav'}: broken" in done.stderr
+
+
+@pytest.mark.parametrize("snr", ["", "loud", "nan", "10,inf"])
+def test_a_ratio_that_is_no_number_is_refused(tmp_path, snr):
+    done = evaluate("--positives", tmp_path, "--snr", snr)
+    assert done.returncode == 2
+    assert "numbers between commas were needed" in done.stderr
+    assert not done.stdout
+
+
 def test_what_a_spotter_does_not_listen_for_is_nothing():
     model = bundle.read(BUNDLED)
     data = AudioSet(("alexa", "banana"), (Recording(None, "banana", "ann", "test"),

@@ -156,6 +156,28 @@ def test_calibration_takes_the_highest_threshold_that_misses_least_and_keeps_to_
     assert strict.bound_per_hour() == pytest.approx(2.9957, abs=1e-3)
 
 
+def test_calibration_takes_the_hysteresis_that_fires_once_a_word_or_keeps_its_own():
+    said = [Said("yes", t, t + 1.0) for t in range(1, 41, 4)]
+    steady = [("yes", word.start_s, word.end_s, 0.9) for word in said]
+    dip = [("yes", word.start_s + 0.4, word.start_s + 0.6, 0.42) for word in said]
+    others = track(3600)
+    one = DetectorSpec({"yes": 0.5}, smoothing_ms=40, hysteresis=0.1, refractory_ms=0)
+    twice = calibrate(track(45, said, steady + dip), others, one, LABELS, 20, 0.5)
+    assert (twice.words.missed, twice.words.doubles) == (0, 0)
+    assert (twice.detector.hysteresis, twice.detector.refractory_ms) != (0.1, 0)
+    once = calibrate(track(45, said, steady), others, one, LABELS, 20, 0.5)
+    assert (once.detector.hysteresis, once.detector.refractory_ms) == (0.1, 0)
+
+
+def test_calibration_takes_a_refractory_time_in_which_no_word_is_lost():
+    said = [Said("yes", t, t + 0.5) for t in (1.0, 2.0, 3.0, 5.0, 6.0, 7.0)]
+    words = track(10, said, [("yes", word.start_s, word.end_s, 0.9) for word in said])
+    deaf = DetectorSpec({"yes": 0.5}, smoothing_ms=40, hysteresis=0.1, refractory_ms=3000)
+    found = calibrate(words, track(3600), deaf, LABELS, 20, 0.5)
+    assert found.words.missed == 0
+    assert found.detector.refractory_ms < 1000
+
+
 @pytest.mark.slow
 def test_the_bundled_model_is_found_as_good_as_its_card_says(shared_data, tmp_path):
     arguments = ["--positives", shared_data / "wakewords_picovoice", "--negatives",
@@ -172,6 +194,12 @@ def test_the_bundled_model_is_found_as_good_as_its_card_says(shared_data, tmp_pa
     assert found["10 dB", "carried"]["miss_interval"][0] < 0.03
     assert tree["negatives"]["false_alarms"] == 0
     assert tree["negatives"]["interval"][1] > 10  # a fifth of an hour proves little
+    last = found["10 dB", "carried"]
+    for what in ("labels", "speakers"):
+        assert sum(each["missed"] for each in last[what]) == last["missed"]
+        assert sum(each["said"] for each in last[what]) == last["said"]
+    assert tree["mlperf"]["held"]
+    assert tree["picovoice"] is None  # it asks for ten hours
     misses = [each["missed"] for each in tree["thresholds"]]
     assert misses[0] < misses[-1]
     assert (tmp_path / "det.png").stat().st_size > 10_000
