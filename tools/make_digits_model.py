@@ -75,8 +75,8 @@ Hears 8 kHz audio and says when somebody says an English digit.  Bundled with ed
 ## How well it hears a voice it never heard
 
 In the test set of Speech Commands 0.02, {aside} people whom it never heard say {said} digits at
-their own microphones.  It heard them with its state carried, int8x16, each in a pause of its own: as
-recorded, {clean} were missed; in noise at 10 dB SNR (the second halves of four
+their own microphones.  It heard them with its state carried, int8x16, each in a pause of its own:
+as recorded, {clean} were missed; in noise at 10 dB SNR (the second halves of four
 recordings; the first were trained on), {noisy}, and {beside} times another digit was
 heard.
 
@@ -91,8 +91,8 @@ learned from, it fired {alarms} times: {rate:.0f} an hour ({low:.0f} to {high:.0
 
 - Digits that few people taught it are missed more often; besides those in the table, four people
   of the Free Spoken Digit Dataset and synthesizers taught it all ten.
-- Words that sound like digits ("for", "to", "won", "ate") are digits to it: in conversation it fires all the time.  Use it where digits are what
-  is said, such as after a wake word.
+- Words that sound like digits ("for", "to", "won", "ate") are digits to it: in conversation it
+  fires all the time.  Use it where digits are what is said, such as after a wake word.
 - The recordings were made near a microphone.
 
 ## What it learned from
