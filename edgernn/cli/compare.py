@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from edgernn.cli.scheduler import scheduler_option
+
 ALIASES = {"rnn": "simple_rnn"}
 
 
@@ -30,9 +32,8 @@ ALIASES = {"rnn": "simple_rnn"}
 @click.option("--seed", type=click.IntRange(0), help="Of every point (default: the recipe's).")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1,
               help="Points trained at a time, each on one core (default: one per core).")
-@click.option("--scheduler", default="", metavar="local|tcp://HOST:PORT",
-              help="Train the points on Dask, in place of --jobs; OUT and DATA must be at the "
-                   "same path for all workers.")
+@scheduler_option("Train the points", "none: as many --jobs at a time",
+                  "OUT and DATA must be at the same path for all workers.", default="none")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path, exists=True),
               help="As for `edgernn train`.")
 @click.option("--negative", multiple=True, type=click.Path(path_type=Path, exists=True),
@@ -100,7 +101,10 @@ def _train(console: Any, material: Any, out: Path, points: list[Any], config: An
                 console.print(f"{point.name}: {line['error']}", highlight=False, markup=False,
                               soft_wrap=True)
 
-        return compare(material, out, points, config, profile, jobs, tell, scheduler)
+        def talk(message: str) -> None:
+            console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+        return compare(material, out, points, config, profile, jobs, tell, scheduler, talk)
 
 
 def _time(lines: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from edgernn.cli.models import BUNDLED, ModelPath
 from edgernn.cli.progress import told
+from edgernn.cli.scheduler import MANY, scheduler_option
 from edgernn.interpreter import BACKENDS
 
 MOST_ROWS = 20
@@ -41,11 +42,11 @@ MOST_ROWS = 20
               help="The interpreter to run the model in.")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Keep features of recordings there, as `edgernn features` does.")
-@click.option("--scheduler", default="", metavar="local|tcp://HOST:PORT",
-              help="Hear --negatives on Dask: in processes of this machine, or by a scheduler's "
-                   "workers.")
+@scheduler_option("Hear --positives and --negatives",
+                  f"local for {MANY} hours of negatives or more where Dask is installed, else none",
+                  "All files must be at the same path for all workers.")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
-              help="Keep what was heard of --negatives there: the same command goes on from it.")
+              help="Keep what was heard there: the same command goes on from it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write a report that needs nothing else: tables, plots, the model's card.")
@@ -81,9 +82,9 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
         svg.load_matplotlib()  # missing, it is better missed before the work
     path = model or BUNDLED
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
-    with told("streams of negatives") as (tell, progress):
+    with told("streams of words, then of negatives") as (tell, progress):
         tree = evaluate(path, materials, Beside(run, against, drift_hours), Means(
-            backend, FeatureCache(cache) if cache else None, Spread(scheduler, work), tell,
+            backend, FeatureCache(cache) if cache else None, Spread(scheduler, work, tell), tell,
             progress))
     try:  # files first, a reader of what is printed may have had enough; but print in any case
         if plot:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from edgernn.cli.models import BUNDLED, ModelPath
+from edgernn.cli.scheduler import MANY, scheduler_option
 
 TOGETHER = 50
 """Recordings of one job."""
@@ -17,9 +18,9 @@ TOGETHER = 50
               help="The .tflite whose frontend hears them (default: the bundled one).")
 @click.option("--cache", required=True, type=click.Path(path_type=Path, file_okay=False),
               help="Folder to keep features in; what is there is not computed again.")
-@click.option("--scheduler", default="", metavar="local|tcp://HOST:PORT",
-              help="Compute on Dask: in processes of this machine, or by a scheduler's workers; "
-                   "RECORDINGS and the cache must be at the same path for all.")
+@scheduler_option("Compute", f"local for more than {TOGETHER * (MANY - 1)} recordings where Dask "
+                  "is installed, else none",
+                  "RECORDINGS and the cache must be at the same path for all.")
 def command(recordings: tuple[Path, ...], model: Path | None, cache: Path, scheduler: str) -> None:
     """Compute the features of RECORDINGS (wav and flac files, or folders of them).
 
@@ -36,13 +37,16 @@ def command(recordings: tuple[Path, ...], model: Path | None, cache: Path, sched
     from edgernn.train.spread import Spread
 
     spec = plain(bundle.read(model or BUNDLED).spec.frontend)
-    paths = [path.resolve() for path in sound_files(recordings)]
+    paths = [path.absolute() for path in sound_files(recordings) if path.is_file()]
     if not paths:
         raise DataError(f"{', '.join(map(str, recordings))} has no wav or flac; recordings were "
                         "needed. Name their folder")
-    jobs = [(paths[i:i + TOGETHER], spec, cache.resolve()) for i in range(0, len(paths), TOGETHER)]
+    jobs = [(paths[i:i + TOGETHER], spec, cache.absolute()) for i in range(0, len(paths), TOGETHER)]
     with told(f"{TOGETHER} recordings") as (tell, progress):
-        done = Spread(scheduler, cache / "jobs").run(extract, jobs, progress)
+        # Features may have been deleted since, and not what was noted of them.
+        done = Spread(scheduler, cache / "jobs", tell, lambda kept: all(
+            (cache / name).exists() for name in kept.get("made", [""]))).run(
+                extract, jobs, progress)
         skipped = [Skipped(Path(path), why) for one in done for path, why in one["skipped"]]
         refuse_or_tell(skipped, False, tell)
     print(json.dumps({"cache": str(cache), "recordings": len(paths) - len(skipped),

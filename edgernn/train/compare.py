@@ -58,6 +58,12 @@ class Material:
             flags += [part for path in paths for part in (name, str(path))]
         return flags + (["--hold-out", self.hold_out] if self.hold_out else [])
 
+    def absolute(self) -> "Material":
+        """The same for processes elsewhere, whose working directory is another."""
+        data, noise, negative = (tuple(path.absolute() for path in paths)
+                                 for paths in (self.data, self.noise, self.negative))
+        return Material(data, noise, negative, self.hold_out)
+
 
 def macs(path: Path) -> int:
     """Multiplications of matmuls and convolutions in one step of a model of one part."""
@@ -126,6 +132,7 @@ def refuse(config: TrainConfig) -> None:
 def compare(
     material: Material, out: Path, points: Sequence[Point], config: TrainConfig, profile: str,
     jobs: int, tell: Callable[[Point, dict[str, Any]], None], scheduler: str = "",
+    talk: Callable[[str], None] = lambda message: None,
 ) -> list[dict[str, Any]]:
     """Train, quantize and measure every point that is not there yet.
 
@@ -147,6 +154,8 @@ def compare(
     scheduler : str
         Of Dask, whose workers then train the points, however many there are; `out` and the data
         must be at the same path for all.
+    talk : callable
+        Told what else is worth a line.
 
     Returns
     -------
@@ -164,8 +173,8 @@ def compare(
     refuse(config)
     _claim(out, material, config)
     if scheduler:
-        found = Spread(scheduler).run(
-            trained, [(material, out.resolve(), point, profile) for point in points],
+        found = Spread(scheduler, tell=talk).run(
+            trained, [(material.absolute(), out.absolute(), point, profile) for point in points],
             each=lambda i, line: tell(points[i], line))
         return mark(found, METRICS[config.task].higher_is_better)
     lines: dict[Point, dict[str, Any]] = {}

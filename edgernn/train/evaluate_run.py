@@ -1,12 +1,11 @@
 """All of `edgernn evaluate`: from folders and a model to figures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgernn import bundle
 from edgernn.errors import DataError, ModelError
@@ -14,28 +13,20 @@ from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.train.answers import STATES, answers, heard_by
 from edgernn.train.calibration import Calibrated, calibrate
-from edgernn.train.dataset import AudioSet, DataSet, Samples, Tell
+from edgernn.train.dataset import AudioSet, DataSet, Tell
 from edgernn.train.endurance import agreement, recovery, streamed
-from edgernn.train.evaluation import (
-    Outcome,
-    Track,
-    at_threshold,
-    compare,
-    detect,
-    hear,
-    words_in,
-)
+from edgernn.train.evaluation import Outcome, hear, of_words, words_in
 from edgernn.train.features import FeatureCache
 from edgernn.train.intervals import wilson_interval
 from edgernn.train.negatives import Alarms, alarms
 from edgernn.train.paired import binomial_p, mcnemar
+from edgernn.train.positives import Tried, Words, heard, outcomes
 from edgernn.train.protocols import mlperf, picovoice
 from edgernn.train.readers import read
 from edgernn.train.readers.audio import read_sounds
 from edgernn.train.spotting import LATE_S
 from edgernn.train.spread import HERE, Spread
 
-Sounds = tuple[Samples, ...]
 Progress = Callable[[int, int], None]
 GRID = tuple(round(0.05 * i, 2) for i in range(2, 20))
 """Thresholds that are tried."""
@@ -74,9 +65,16 @@ class Means:
     cache: FeatureCache | None = None
     """Where features of the recordings are kept."""
     spread: Spread = HERE
-    """Where negatives are heard."""
+    """Where words and negatives are heard."""
     tell: Tell = lambda message: None
     progress: Progress = lambda done, total: None
+
+    def outcomes(self, model: Path, labels: Sequence[str], conditions: dict[str, Words],
+                 states: Sequence[str], thresholds: Sequence[float] = ()
+                 ) -> dict[tuple[str, str], Tried]:
+        """What a model misses of words; see `edgernn.train.positives`."""
+        return outcomes(model, labels, conditions, states, thresholds, self.backend, self.spread,
+                        self.progress)
 
     def alarms(self, model: Path, labels: Sequence[str], negatives: Sequence[Path],
                thresholds: Sequence[float] = ()) -> Alarms:
@@ -135,15 +133,14 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words = _recordings(data, materials)
-    noises = read_sounds(materials.noise, ear.rate_hz, means.tell)
-    tracks = _tracks(ear, words, noises, materials, STATES)
-    speakers = [clip.speaker for clip in words.recordings if clip.label in ear.spec.thresholds
-                and materials.split in ("all", clip.split)]
-    read_at = [condition for condition, state in tracks if state == "carried"][-1]
+    conditions = _conditions(words, tuple(ear.spec.thresholds), materials)
+    tried = means.outcomes(path, tuple(ear.spec.thresholds), conditions, STATES, GRID)
+    labels, speakers = zip(*((clip.label, clip.speaker) for clip, _ in of_words(
+        words, tuple(ear.spec.thresholds), materials.split)), strict=True)
+    read_at = list(conditions)[-1]
     tree: dict[str, Any] = {
-        "words": [{"condition": condition, "state": state,
-                   **_words(ear.outcome(track), [word.label for word in track.said], speakers)}
-                  for (condition, state), track in tracks.items()],
+        "words": [{"condition": condition, "state": state, **_words(each.own, labels, speakers)}
+                  for (condition, state), each in tried.items()],
         "read_at": read_at, "negatives": None, "thresholds": [], "picovoice": None, "mlperf": None,
         "tolerance_s": LATE_S}
     if materials.negatives:
@@ -152,14 +149,14 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
         tree["thresholds"] = [
             {"threshold": threshold, "miss_rate": round(words_at.missed / words_at.said, 5),
              "missed": words_at.missed, **_alarms(others)}
-            for threshold, others in zip(GRID, found.at, strict=True)
-            for words_at in [ear.outcome(tracks[read_at, "carried"], threshold)]]
+            for threshold, words_at, others in zip(GRID, tried[read_at, "carried"].at, found.at,
+                                                   strict=True)]
         tree["picovoice"] = picovoice(tree["thresholds"], read_at)
         tree["mlperf"] = mlperf(tree["words"], found.own.false_alarms)
     if beside.against:
-        tree["against"] = _against(ear, path, beside.against, means, words, noises, materials)
+        tree["against"] = _against(ear, path, beside.against, means, words, materials)
     if beside.hours:
-        tree["drift"] = _drift(ear, words, noises, materials, beside.hours)
+        tree["drift"] = _drift(ear, words, materials, beside.hours)
     return tree
 
 
@@ -180,13 +177,8 @@ class _Ear:
                              "Train it with --task spot")
         return cls(model, detector, frontend.sample_rate_hz, float(frontend.hop_ms))
 
-    def outcome(self, track: Track, threshold: float | None = None) -> Outcome:
-        """What its detector makes of a track; with one threshold for all labels, if given."""
-        spec = self.spec if threshold is None else at_threshold(self.spec, threshold)
-        return compare(track, detect(track, spec, self.model.labels, self.step_ms))
 
-
-def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet, noises: Sounds,
+def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet,
              materials: Materials) -> dict[str, Any]:
     """Another model on the same audio, by the words that both listen for."""
     other = _Ear.of(StepModel.load(bundle.read(path), means.backend))
@@ -195,12 +187,11 @@ def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet, no
         raise ModelError(f"{path} listens for {', '.join(other.spec.thresholds)} at "
                          f"{other.rate_hz} Hz; some of {', '.join(ear.spec.thresholds)} at "
                          f"{ear.rate_hz} Hz was needed")
-    both = [replace(each, spec=replace(each.spec, thresholds={
-        label: each.spec.thresholds[label] for label in labels})) for each in (ear, other)]
-    tracks = [_tracks(each, words, noises, materials, ("carried",)) for each in both]
+    conditions = _conditions(words, labels, materials)
+    both = [means.outcomes(one, labels, conditions, ("carried",)) for one in (own, path)]
     found: dict[str, Any] = {"model": str(path), "labels": labels, "words": [], "negatives": None}
-    for key in tracks[0]:
-        a, b = (each.outcome(track[key]) for each, track in zip(both, tracks, strict=True))
+    for key in both[0]:
+        a, b = (each[key].own for each in both)
         mine, its, p = mcnemar(a.found, b.found)
         found["words"].append({"condition": key[0], "said": a.said, "missed": a.missed,
                                "missed_by_other": b.missed, "found_alone": mine,
@@ -214,8 +205,8 @@ def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet, no
     return found
 
 
-def _drift(ear: _Ear, words: AudioSet, noises: Sounds, materials: Materials,
-           hours: float) -> dict[str, Any]:
+def _drift(ear: _Ear, words: AudioSet, materials: Materials, hours: float) -> dict[str, Any]:
+    noises = read_sounds(materials.noise, ear.rate_hz)
     sounds = read_sounds(materials.negatives, ear.rate_hz)
     if not sounds:
         raise DataError("drift is heard in words and what is said besides; --negatives were needed")
@@ -233,11 +224,11 @@ def calibrated(path: Path, materials: Materials, backend: str, per_hour: float,
     """The detector for a wanted rate of false alarms; errors as of `evaluate`."""
     ear = _Ear.of(StepModel.load(bundle.read(path), backend))
     data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed, tell=tell)
-    noises = read_sounds(materials.noise, ear.rate_hz, tell)
-    tracks = _tracks(ear, _recordings(data, materials), noises, materials, ("carried",))
+    conditions = _conditions(_recordings(data, materials), tuple(ear.spec.thresholds), materials)
+    words = heard(ear.model, list(conditions.values())[-1], ear.rate_hz, "carried")
     sounds = read_sounds(materials.negatives, ear.rate_hz, tell)
     others = hear(ear.model, ((sound, ()) for sound in sounds))
-    return calibrate(list(tracks.values())[-1], others, ear.spec, ear.model.labels, ear.step_ms,
+    return calibrate(words, others, ear.spec, ear.model.labels, ear.step_ms,
                      per_hour)
 
 
@@ -248,20 +239,9 @@ def _recordings(data: DataSet, materials: Materials) -> AudioSet:
     return data
 
 
-def _tracks(ear: _Ear, data: AudioSet, noises: Sounds, materials: Materials,
-            states: Sequence[str]) -> dict[tuple[str, str], Track]:
-    conditions: list[tuple[str, NDArray[Any] | None, float]] = [("clean", None, 0.0)]
-    if noises:
-        together = np.concatenate(noises)
-        conditions += [(f"{snr:g} dB", together, snr)
-                       for snr in sorted(materials.snrs_db, reverse=True)]
-    found = {}
-    for name, noise, snr in conditions:
-        for state in states:
-            pieces = words_in(data, tuple(ear.spec.thresholds), materials.split, noise, snr,
-                              np.random.default_rng(materials.seed))
-            found[name, state] = hear(ear.model, pieces, carry=state == "carried")
-    return found
+def _conditions(data: AudioSet, labels: Sequence[str], materials: Materials) -> dict[str, Words]:
+    return Words.of(data, labels, materials.split, materials.seed).conditions(
+        materials.noise, materials.snrs_db)
 
 
 def _words(outcome: Outcome, labels: Sequence[str], speakers: Sequence[str]) -> dict[str, Any]:

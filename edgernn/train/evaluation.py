@@ -8,7 +8,7 @@ afterwards without hearing it all again.
 import bisect
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from edgernn.frames import Frame
 from edgernn.spec import DetectorSpec
 from edgernn.step import StepModel
 from edgernn.stream import Listener
-from edgernn.train.dataset import AudioSet
+from edgernn.train.dataset import AudioSet, Recording, Samples
 from edgernn.train.intervals import poisson_interval, wilson_interval
 from edgernn.train.spotting import LATE_S, Said, mix
 from edgernn.train.words import find_word
@@ -87,33 +87,47 @@ class Outcome:
         return (low / hours, high / hours) if hours else (0.0, float("inf"))
 
 
-def words_in(data: AudioSet, labels: Sequence[str], split: str, noise: NDArray[Any] | None,
-             snr_db: float, rng: np.random.Generator) -> Iterable[Piece]:
-    """Every clip of those labels in a pause of its own, clean or in noise at an SNR over the word.
+def of_words(data: AudioSet, labels: Sequence[str], split: str
+             ) -> list[tuple[Recording, Samples]]:
+    """The recordings of those labels in a split, with their samples.
 
     Raises
     ------
     DataError
-        If no recording of the split has one of these labels.
+        If there are none.
     """
-    rate, found = data.sample_rate_hz, 0
-    for recording, clip in zip(data.recordings, data.samples, strict=True):
-        if recording.label not in labels or split not in ("all", recording.split):
-            continue
-        found += 1
-        word = find_word(clip, rate)
-        pause = int(rng.uniform(*PAUSE_S) * rate)
+    found = [(recording, clip)
+             for recording, clip in zip(data.recordings, data.samples, strict=True)
+             if recording.label in labels and split in ("all", recording.split)]
+    if not found:
+        raise DataError(f"no recording of the split {split!r} is of {', '.join(labels)}, which the "
+                        "model listens for; some were needed. Choose another --split, or name the "
+                        "folders by the model's labels")
+    return found
+
+
+def laid(clips: Iterable[tuple[str, Samples]], rate_hz: int, noise: NDArray[Any] | None,
+         snr_db: float, rng: np.random.Generator) -> Iterator[Piece]:
+    """Every clip, given with its label, in a pause of its own, clean or in noise at an SNR over
+    the word.
+    """
+    for label, clip in clips:
+        word = find_word(clip, rate_hz)
+        pause = int(rng.uniform(*PAUSE_S) * rate_hz)
         if noise is None:
             samples = np.concatenate([np.zeros(pause, np.int16), clip])
             begin, end = pause + word[0], pause + word[1]
         else:
             samples, (begin, end) = mix(clip, word, noise, snr_db, rng,
-                                        int(BEFORE_S * rate), int(AFTER_S * rate))
-        yield samples, (Said(recording.label, begin / rate, end / rate),)
-    if not found:
-        raise DataError(f"no recording of the split {split!r} is of {', '.join(labels)}, which the "
-                        "model listens for; some were needed. Choose another --split, or name the "
-                        "folders by the model's labels")
+                                        int(BEFORE_S * rate_hz), int(AFTER_S * rate_hz))
+        yield samples, (Said(label, begin / rate_hz, end / rate_hz),)
+
+
+def words_in(data: AudioSet, labels: Sequence[str], split: str, noise: NDArray[Any] | None,
+             snr_db: float, rng: np.random.Generator) -> Iterator[Piece]:
+    """The words of a data set, `laid`; errors as of `of_words`."""
+    clips = ((recording.label, clip) for recording, clip in of_words(data, labels, split))
+    return laid(clips, data.sample_rate_hz, noise, snr_db, rng)
 
 
 def hear(model: StepModel, pieces: Iterable[Piece], carry: bool = True) -> Track:

@@ -21,6 +21,7 @@ from edgernn.frontend import AudioFrontend, make_frontend
 from edgernn.spec import LogMelSpec, MicrofrontendSpec
 from edgernn.train.dataset import Samples
 from edgernn.train.readers.audio import usable
+from edgernn.train.spread import must_be_there
 
 FORMAT = 1
 """Of what frontends compute; one more where they compute something else."""
@@ -90,18 +91,26 @@ def extract(given: Sequence[Path], spec: dict[str, Any], folder: Path) -> dict[s
     Returns
     -------
     dict
-        `frames` that there are now, and `skipped`: (path, reason) of what cannot be used.
+        `frames` that there are now, `skipped`: (path, reason) of what cannot be used, and
+        `made`: files in the folder.
+
+    Raises
+    ------
+    DataError
+        If one is not there.
     """
+    must_be_there(given)
     kind = KINDS[spec["kind"]]
     frontend = make_frontend(kind(**{k: v for k, v in spec.items() if k != "kind"}))
-    cache, frames, skipped = FeatureCache(folder), 0, []
+    cache, frames, skipped, made = FeatureCache(folder), 0, [], []
     for path in given:
         samples = usable(path, spec["sample_rate_hz"])
         if isinstance(samples, str):
             skipped.append((str(path), samples))
         else:
             frames += len(cache.whole(frontend, samples))  # type: ignore[arg-type]  # of audio
-    return {"frames": frames, "skipped": skipped}
+            made.append(str(cache.path(frontend, samples).relative_to(folder)))  # type: ignore[arg-type]
+    return {"frames": frames, "skipped": skipped, "made": made}
 
 
 def plain(spec: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from edgernn.step import StepModel
 from edgernn.train.dataset import Skipped, Tell, refuse_or_tell
 from edgernn.train.evaluation import Outcome, Piece, at_threshold, compare, detect, hear
 from edgernn.train.readers.audio import length_s, sound_files, usable
-from edgernn.train.spread import HERE, Spread
+from edgernn.train.spread import HERE, Spread, must_be_there
 
 STREAM_S = 3600.0
 """A stream goes on until it is so long, then the recording after begins another one."""
@@ -35,7 +35,8 @@ class Alarms:
 
 
 def streams(given: Sequence[Path], seconds: float) -> list[tuple[Path, ...]]:
-    """The recordings in files and folders, in their order, as streams of so long or longer.
+    """The recordings in files and folders, in their order, as streams of so long or longer; what
+    is a name without a file is in none.
 
     Raises
     ------
@@ -45,8 +46,8 @@ def streams(given: Sequence[Path], seconds: float) -> list[tuple[Path, ...]]:
     found: list[tuple[Path, ...]] = []
     stream: list[Path] = []
     long = 0.0
-    for path in sound_files(given):
-        stream.append(path)
+    for path in filter(Path.is_file, sound_files(given)):
+        stream.append(path.absolute())
         long += length_s(path)
         if long >= seconds:
             found.append(tuple(stream))
@@ -87,10 +88,11 @@ def alarms(
     DataError
         If no recording can be used.
     """
-    jobs = [(model, list(labels), list(stream), list(thresholds), backend)
+    jobs = [(model.absolute(), list(labels), list(stream), list(thresholds), backend)
             for stream in streams(given, STREAM_S)]
     counts = spread.run(heard, jobs, progress)
-    skipped = [Skipped(Path(path), why) for count in counts for path, why in count["skipped"]]
+    skipped = [Skipped(path, "missing") for path in sound_files(given) if not path.is_file()]
+    skipped += [Skipped(Path(path), why) for count in counts for path, why in count["skipped"]]
     refuse_or_tell(skipped, False, tell)
     seconds = sum(count["seconds"] for count in counts)
     if not seconds:
@@ -109,6 +111,7 @@ def alarms(
 def heard(model: Path, labels: Sequence[str], stream: Sequence[Path],
           thresholds: Sequence[float], backend: str) -> dict[str, Any]:
     """One stream's job: seconds heard, and false alarms with the model's and other thresholds."""
+    must_be_there([model, *stream])
     step = StepModel.load(bundle.read(model), backend)
     frontend, detector = step.spec.frontend, step.spec.detector
     assert isinstance(frontend, LogMelSpec), "it hears audio"

@@ -8,15 +8,19 @@ in, each is written there as it comes, and what is there is not computed again.
 
 import contextlib
 import hashlib
+import importlib.util
 import json
-from collections.abc import Callable, Iterator, Sequence
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import edgernn
 from edgernn import files
-from edgernn.errors import ConfigError, OutputError
+from edgernn.errors import ConfigError, DataError, OutputError
 
 Result = dict[str, Any]
 """Of a job: what JSON can say."""
@@ -25,14 +29,26 @@ LOST = 5
 scheduler that was there already goes by its own `distributed.scheduler.allowed-failures`."""
 
 
+MANY = 8
+"""Jobs from which a cluster of our own is worth the seconds that it takes to start."""
+POLL_S, PATIENCE_S = 0.02, 10.0
+"""How often is looked for a result; how long none comes before it is asked whether anyone works."""
+Tell = Callable[[str], None]
+
+
 @dataclass(frozen=True)
 class Spread:
     """Where jobs are computed, and where their results are kept."""
 
     scheduler: str = ""
-    """Empty: here; `local`: as many processes as there are cores; or the address of a Dask
-    scheduler, such as tcp://10.0.0.1:8786."""
+    """Empty: here; `local`: as many processes as there are cores; `auto`: that, if there are `MANY`
+    jobs and Dask is installed, else here; or the address of a Dask scheduler, such as
+    tcp://10.0.0.1:8786."""
     kept: Path | None = None
+    tell: Tell = lambda message: None
+    """Told when no worker is left, who is waited for."""
+    holds: Callable[[Result], bool] = lambda result: True
+    """Whether a kept result is still true."""
 
     def run(self, work: Callable[..., Result], jobs: Sequence[tuple[Any, ...]],
             progress: Callable[[int, int], None] = lambda done, total: None,
@@ -53,9 +69,10 @@ class Spread:
         Raises
         ------
         ConfigError
-            If Dask is missing or its scheduler is not there.
+            If Dask is missing, its scheduler is not there, or a worker has another edgernn.
         OutputError
-            If a result cannot be kept, or a job loses one worker after another.
+            If a result cannot be kept, a job loses one worker after another, or the scheduler
+            is lost.
         EdgernnError
             Whatever a job raises.
         """
@@ -87,54 +104,121 @@ class Spread:
         except OSError as problem:
             raise OutputError(f"{self.kept} cannot be used ({problem}); a folder to keep results "
                               "in was needed. Choose another --work") from problem
-        return found if isinstance(found, dict) else None
+        return found if isinstance(found, dict) and self.holds(found) else None
 
     def _computed(self, work: Callable[..., Result], jobs: list[tuple[int, tuple[Any, ...]]]
                   ) -> Iterator[tuple[int, Result]]:
         """Numbers and results, as they are done."""
         if not jobs:
             return
-        if not self.scheduler:
+        scheduler = self.scheduler
+        if scheduler == "auto":
+            scheduler = "local" if len(jobs) >= MANY and _installed() else ""
+        if not scheduler:
             for i, job in jobs:
                 yield i, work(*job)
             return
         distributed = _import()
-        with self._client(distributed) as client:
-            waiting = {client.submit(work, *job, pure=False): i for i, job in jobs}
+        with _client(distributed, scheduler) as client:
+            waiting = {client.submit(_worked, edgernn.__version__, work, job, pure=False): i
+                       for i, job in jobs}
             try:
-                for future in distributed.as_completed(list(waiting), loop=client.loop):
-                    i = waiting.pop(future)
-                    try:
-                        yield i, future.result()
-                    except distributed.KilledWorker as problem:
-                        raise OutputError(
-                            "a job lost one worker after the other; one that lives was "
-                            "needed. If memory ran out, fewer workers a machine need less; "
-                            "what is done is kept in --work") from problem
+                for future in self._done(distributed, client, list(waiting)):
+                    yield waiting.pop(future), _result(distributed, future, scheduler)
             finally:
                 client.cancel(list(waiting))
 
-    @contextlib.contextmanager
-    def _client(self, distributed: Any) -> Iterator[Any]:
-        """Of the scheduler, or of one of our own while it lasts."""
-        import dask
+    def _done(self, distributed: Any, client: Any, futures: list[Any]) -> Iterator[Any]:
+        """Futures as they are done; that nobody works on them is told, once each time."""
+        done = distributed.as_completed(futures, loop=client.loop)
+        for _ in futures:
+            asked, deserted = time.monotonic(), False
+            while not done.has_ready():
+                time.sleep(POLL_S)
+                if deserted or time.monotonic() - asked < PATIENCE_S:
+                    continue
+                with contextlib.suppress(OSError):  # a scheduler that is lost: futures will tell
+                    deserted = not client.ncores()
+                asked = time.monotonic()
+                if deserted:
+                    address = client.scheduler.address
+                    self.tell(f"{address} has no workers: waiting for one. On each machine: "
+                              f"dask worker {address} --nthreads 1 --nworkers auto")
+            yield next(done)
 
-        settings = {"distributed.scheduler.allowed-failures": LOST,
-                    "distributed.logging.distributed": "error"}
-        with dask.config.set(settings), contextlib.ExitStack() as stack:
-            address: Any = self.scheduler
-            if self.scheduler == "local":
-                address = stack.enter_context(distributed.LocalCluster(
-                    threads_per_worker=1, processes=True, dashboard_address=None,
-                    silence_logs="CRITICAL"))
-            try:
-                client = distributed.Client(address, timeout="10s", set_as_default=False)
-            except (OSError, ValueError, TimeoutError) as problem:
-                raise ConfigError(f"no Dask scheduler answers at {self.scheduler} ({problem}); one "
-                                  "was needed. Start it: dask scheduler; and on each machine: "
-                                  "dask worker tcp://HOST:8786 --nthreads 1 --nworkers auto"
-                                  ) from problem
-            yield stack.enter_context(client)
+
+def _worked(version: str, work: Callable[..., Result], job: tuple[Any, ...]) -> Result:
+    """A job, on a worker."""
+    if version != edgernn.__version__:
+        raise ConfigError(f"a worker on {socket.gethostname()} has edgernn {edgernn.__version__}; "
+                          f"{version} was needed, as here. Install it there, and start the "
+                          "worker again")
+    return work(*job)
+
+
+def _result(distributed: Any, future: Any, scheduler: str) -> Result:
+    """What a job gave; whatever is wrong with the cluster is explained."""
+    try:
+        found: Result = future.result()
+    except distributed.KilledWorker as problem:
+        raise OutputError("a job lost one worker after the other; one that lives was needed. If "
+                          "memory ran out, fewer workers a machine need less. What is done is "
+                          "kept if there is a folder for it (--work, --cache, --out)") from problem
+    except CancelledError as problem:
+        raise OutputError(f"the Dask scheduler at {scheduler} went away; it was needed until all "
+                          "was done. Start it and the same command again: it goes on from what is "
+                          "kept (--work, --cache, --out)") from problem
+    except (ImportError, RuntimeError) as problem:
+        missing = problem.__cause__ or problem
+        if not isinstance(missing, ImportError | AttributeError):
+            raise
+        raise ConfigError(f"the scheduler or a worker at {scheduler} lacks what a job needs "
+                          f"({missing}); edgernn {edgernn.__version__} was needed there, as here. "
+                          'Install it on each machine: pip install "edgernn[train,dask]"'
+                          ) from problem
+    return found
+
+
+@contextlib.contextmanager
+def _client(distributed: Any, scheduler: str) -> Iterator[Any]:
+    """Of the scheduler, or of one of our own while it lasts."""
+    import dask
+
+    settings = {"distributed.scheduler.allowed-failures": LOST,
+                "distributed.logging.distributed": "error"}
+    with dask.config.set(settings), contextlib.ExitStack() as stack:
+        address: Any = scheduler
+        if scheduler == "local":
+            # Without a limit of memory: Dask's own, an equal part for each worker, stops and
+            # kills workers whose recordings are long, where one process would get through.
+            address = stack.enter_context(distributed.LocalCluster(
+                threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0,
+                silence_logs="CRITICAL"))
+        try:
+            client = distributed.Client(address, timeout="10s", set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as problem:
+            raise ConfigError(f"no Dask scheduler answers at {scheduler} ({problem}); one was "
+                              "needed. Start it: dask scheduler; and on each machine: dask worker "
+                              "tcp://HOST:8786 --nthreads 1 --nworkers auto") from problem
+        yield stack.enter_context(client)
+
+
+def must_be_there(paths: Iterable[Path]) -> None:
+    """Fail where a file of a job is not: it is there for who gave the job, and leaving it out
+    would give another result.
+
+    Raises
+    ------
+    DataError
+    """
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{path} is not there on {socket.gethostname()}; all workers must see "
+                            "the data at the same path. Share the folder, or mount it there")
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec("distributed") is not None
 
 
 def _import() -> Any:

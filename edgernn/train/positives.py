@@ -1,0 +1,164 @@
+"""Words at known times: what a model misses of them, clean and in noise, carried and reset.
+
+Each condition and state is a stream of its own, whose pauses and places in the noise follow from
+the seed alone; so each can be heard on another machine.  Clips are named by their paths and read
+one by one as they are heard; what comes back are outcomes, one for each threshold that is tried.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn import bundle
+from edgernn.errors import DataError
+from edgernn.spec import DetectorSpec, LogMelSpec
+from edgernn.step import StepModel
+from edgernn.train.dataset import AudioSet, Samples
+from edgernn.train.evaluation import (
+    Outcome,
+    Track,
+    at_threshold,
+    compare,
+    detect,
+    hear,
+    laid,
+    of_words,
+)
+from edgernn.train.readers.audio import read_sounds, sound_files, usable
+from edgernn.train.spread import HERE, Spread, must_be_there
+
+
+@dataclass(frozen=True)
+class Words:
+    """Clips, and how they are laid into a stream."""
+
+    clips: tuple[tuple[str, Path], ...]
+    """Label and recording of each."""
+    seed: int
+    noise: tuple[Path, ...] = ()
+    """Recordings of it; none: clean."""
+    snr_db: float = 0.0
+    """Of the word over the noise."""
+
+    @classmethod
+    def of(cls, data: AudioSet, labels: Sequence[str], split: str, seed: int) -> "Words":
+        """The clean words of a data set; errors as of `of_words`."""
+        return cls(tuple((recording.label, recording.path.absolute())
+                         for recording, _ in of_words(data, labels, split)), seed)
+
+    def conditions(self, noise: Sequence[Path], snrs_db: Sequence[float]) -> dict[str, "Words"]:
+        """By name: these clean ones, then in noise, the loudest noise last.
+
+        Raises
+        ------
+        DataError
+            If noise was given, and there is none.
+        """
+        # One by one: a kept result is known by what each file held, which a folder does not tell.
+        where = tuple(path.absolute() for path in sound_files(noise) if path.is_file())
+        if noise and not where:
+            raise DataError(f"{', '.join(map(str, noise))} has no wav or flac; recordings of noise "
+                            "were needed. Name their folder")
+        return {"clean": self} | {
+            f"{snr:g} dB": replace(self, noise=where, snr_db=snr)
+            for snr in sorted(snrs_db, reverse=True) if where}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of one condition and state."""
+
+    own: Outcome
+    """With the thresholds of the model."""
+    at: tuple[Outcome, ...]
+    """With one threshold for all labels, for each that was tried."""
+
+
+def outcomes(
+    model: Path, labels: Sequence[str], conditions: dict[str, Words], states: Sequence[str],
+    thresholds: Sequence[float], backend: str = "auto", spread: Spread = HERE,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[tuple[str, str], Tried]:
+    """Hear every condition with every state.
+
+    Parameters
+    ----------
+    model : Path
+        A .tflite that detects words in audio.
+    labels : sequence of str
+        Those of its labels that are listened for.
+    conditions : dict of Words
+    states : sequence of str
+        ``carried``: the state goes on from word to word; ``reset``: it begins anew with each.
+    thresholds : sequence of float
+        Tried one after the other, for all labels.
+    backend : str
+    spread : Spread
+        Where they are heard.
+    progress : callable
+        Told streams done, and how many there are.
+
+    Returns
+    -------
+    dict
+        By condition and state, in their order.
+    """
+    keys = [(condition, state) for condition in conditions for state in states]
+    jobs = [(model.absolute(), list(labels), conditions[condition], state, list(thresholds),
+             backend) for condition, state in keys]
+    return {key: Tried(_outcome(found["own"]), tuple(map(_outcome, found["at"])))
+            for key, found in zip(keys, spread.run(judged, jobs, progress), strict=True)}
+
+
+def judged(model: Path, labels: Sequence[str], words: Words, state: str,
+           thresholds: Sequence[float], backend: str) -> dict[str, Any]:
+    """One stream's job: its outcome with the model's own and with other thresholds."""
+    must_be_there([model, *words.noise])
+    step = StepModel.load(bundle.read(model), backend)
+    frontend, detector = step.spec.frontend, step.spec.detector
+    assert isinstance(frontend, LogMelSpec), "it hears audio"
+    assert detector is not None, "it detects words"
+    spec = replace(detector, thresholds={label: detector.thresholds[label] for label in labels})
+    track = heard(step, words, frontend.sample_rate_hz, state)
+
+    def outcome(spec: DetectorSpec) -> dict[str, Any]:
+        return vars(compare(track, detect(track, spec, step.labels, float(frontend.hop_ms))))
+
+    return {"own": outcome(spec),
+            "at": [outcome(at_threshold(spec, threshold)) for threshold in thresholds]}
+
+
+def heard(step: StepModel, words: Words, rate_hz: int, state: str) -> Track:
+    """What a model makes of a stream of words.
+
+    Raises
+    ------
+    DataError
+        If a recording is not there, or cannot be used.
+    """
+    sounds = read_sounds(words.noise, rate_hz)
+    pieces = laid(_clips(words.clips, rate_hz), rate_hz,
+                  np.concatenate(sounds) if sounds else None, words.snr_db,
+                  np.random.default_rng(words.seed))
+    return hear(step, pieces, carry=state == "carried")
+
+
+def _clips(clips: Sequence[tuple[str, Path]], rate_hz: int) -> Iterator[tuple[str, Samples]]:
+    """One recording after the other, so that one is in memory."""
+    for label, path in clips:
+        must_be_there([path])
+        found = usable(path, rate_hz)
+        if isinstance(found, str):
+            raise DataError(f"{path} is {found}, and was a usable recording before; it was needed. "
+                            "Leave the data alone meanwhile, and start again")
+        yield label, found
+
+
+def _outcome(tree: dict[str, Any]) -> Outcome:
+    """From JSON."""
+    return Outcome(tuple(tree["found"]), Counter(tree["missed_by"]), tuple(tree["delays_s"]),
+                   tree["doubles"], tree["false_alarms"], tree["seconds"])
