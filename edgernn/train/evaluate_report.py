@@ -79,8 +79,8 @@ def _words(tree: Tree) -> Section:
              _share(each["miss_interval"]), _ms(each["delay_p50_s"]), _ms(each["delay_p90_s"]),
              each["doubles"], each["false_alarms"]) for each in tree["words"]]
     return Section(
-        "Words in continuous audio", "Every clip in a pause of its own, clean and laid into noise: "
-        "each line is one stream. A detection is right until "
+        "Words in continuous audio", "Every clip in a pause of its own, clean or in noise; or in "
+        "speech, at random times: each line is one stream. A detection is right until "
         f"{tree['tolerance_s']:g} s after the word.",
         (_table("Words missed", ("words", "state", "missed", "95 %", "late p50", "p90", "twice",
                                  "false alarms beside"), rows), *_missed_by(tree)))

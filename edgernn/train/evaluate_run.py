@@ -241,7 +241,7 @@ def _recordings(data: DataSet, materials: Materials) -> AudioSet:
 
 def _conditions(data: AudioSet, labels: Sequence[str], materials: Materials) -> dict[str, Words]:
     return Words.of(data, labels, materials.split, materials.seed).conditions(
-        materials.noise, materials.snrs_db)
+        materials.noise, materials.snrs_db, materials.negatives)
 
 
 def _words(outcome: Outcome, labels: Sequence[str], speakers: Sequence[str]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """A finished model in continuous audio: what it misses, what it takes for a word, how late it is.
 
-The int8 step, with its own frontend and detector, hears one endless stream: words at known times,
-clean and in noise, then everything else.  Scores are kept, so that any threshold can be tried
-afterwards without hearing it all again.
+The int8 step, with its own frontend and detector, hears endless streams: words at known times,
+clean, in noise and in speech, and everything else.  Scores are kept, so that any threshold can be
+tried afterwards without hearing it all again.
 """
 
 import bisect
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from edgernn.train.words import find_word
 
 PAUSE_S = (1.0, 3.0)
 """Seconds between one word and the next, drawn anew each time."""
+BETWEEN_S = (2.0, 8.0)
+"""Seconds of speech before a word that comes in the middle of it."""
 BEFORE_S, AFTER_S = 1.0, 1.5
 """Seconds of noise alone around a word in noise."""
 LONGEST_WORD_S = 5.0
@@ -107,19 +109,39 @@ def of_words(data: AudioSet, labels: Sequence[str], split: str
 
 
 def laid(clips: Iterable[tuple[str, Samples]], rate_hz: int, noise: NDArray[Any] | None,
-         snr_db: float, rng: np.random.Generator) -> Iterator[Piece]:
-    """Every clip, given with its label, in a pause of its own, clean or in noise at an SNR over
-    the word.
+         snrs_db: tuple[float, ...], rng: np.random.Generator,
+         between: Callable[[int], Samples] | None = None) -> Iterator[Piece]:
+    """Clips, one after the other, each where nothing else is said, or in the middle of speech.
+
+    Parameters
+    ----------
+    clips : iterable of (str, int16 array)
+        Label and samples of each.
+    rate_hz : int
+    noise : array, shape (m,), or None
+        Laid under all of it, at an SNR over the word; None: clean.
+    snrs_db : tuple of float
+        The SNR is drawn from the lowest to the highest of these, for each word.
+    rng : numpy.random.Generator
+    between : callable
+        Gives so many samples of speech, which a word cuts off; without, words have pauses.
     """
     for label, clip in clips:
         word = find_word(clip, rate_hz)
         pause = int(rng.uniform(*PAUSE_S) * rate_hz)
+        lead, tail = int(BEFORE_S * rate_hz), int(AFTER_S * rate_hz)
+        if between:
+            speech = between(int(rng.uniform(*BETWEEN_S) * rate_hz))
+            clip = np.concatenate([speech, clip])
+            word = (len(speech) + word[0], len(speech) + word[1])
+            pause = lead = tail = 0
+            noise = noise if noise is None else np.resize(noise, max(len(noise), len(clip)))
         if noise is None:
             samples = np.concatenate([np.zeros(pause, np.int16), clip])
             begin, end = pause + word[0], pause + word[1]
         else:
-            samples, (begin, end) = mix(clip, word, noise, snr_db, rng,
-                                        int(BEFORE_S * rate_hz), int(AFTER_S * rate_hz))
+            snr_db = snrs_db[0] if len(snrs_db) == 1 else rng.uniform(min(snrs_db), max(snrs_db))
+            samples, (begin, end) = mix(clip, word, noise, snr_db, rng, lead, tail)
         yield samples, (Said(label, begin / rate_hz, end / rate_hz),)
 
 
@@ -127,7 +149,7 @@ def words_in(data: AudioSet, labels: Sequence[str], split: str, noise: NDArray[A
              snr_db: float, rng: np.random.Generator) -> Iterator[Piece]:
     """The words of a data set, `laid`; errors as of `of_words`."""
     clips = ((recording.label, clip) for recording, clip in of_words(data, labels, split))
-    return laid(clips, data.sample_rate_hz, noise, snr_db, rng)
+    return laid(clips, data.sample_rate_hz, noise, (snr_db,), rng)
 
 
 def hear(model: StepModel, pieces: Iterable[Piece], carry: bool = True) -> Track:

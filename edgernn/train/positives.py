@@ -1,4 +1,4 @@
-"""Words at known times: what a model misses of them, clean and in noise, carried and reset.
+"""Words at known times: what is missed of them, clean, in noise, in speech; carried and reset.
 
 Each condition and state is a stream of its own, whose pauses and places in the noise follow from
 the seed alone; so each can be heard on another machine.  Clips are named by their paths and read
@@ -31,6 +31,11 @@ from edgernn.train.evaluation import (
 from edgernn.train.readers.audio import read_sounds, sound_files, usable
 from edgernn.train.spread import HERE, Spread, must_be_there
 
+IN_SPEECH = "in speech"
+"""Name of the condition in which words come at random times in the middle of other speech."""
+TALKS = 10
+"""Recordings of speech for each word, at most."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -41,8 +46,10 @@ class Words:
     seed: int
     noise: tuple[Path, ...] = ()
     """Recordings of it; none: clean."""
-    snr_db: float = 0.0
-    """Of the word over the noise."""
+    snrs_db: tuple[float, ...] = (0.0,)
+    """Of the word over the noise: drawn for each from the lowest to the highest."""
+    speech: tuple[Path, ...] = ()
+    """Recordings that go on between the words, cut off by them; none: pauses."""
 
     @classmethod
     def of(cls, data: AudioSet, labels: Sequence[str], split: str, seed: int) -> "Words":
@@ -50,8 +57,9 @@ class Words:
         return cls(tuple((recording.label, recording.path.absolute())
                          for recording, _ in of_words(data, labels, split)), seed)
 
-    def conditions(self, noise: Sequence[Path], snrs_db: Sequence[float]) -> dict[str, "Words"]:
-        """By name: these clean ones, then in noise, the loudest noise last.
+    def conditions(self, noise: Sequence[Path], snrs_db: Sequence[float],
+                   speech: Sequence[Path] = ()) -> dict[str, "Words"]:
+        """By name: these clean ones, in speech if there is any, in noise, the loudest noise last.
 
         Raises
         ------
@@ -63,9 +71,15 @@ class Words:
         if noise and not where:
             raise DataError(f"{', '.join(map(str, noise))} has no wav or flac; recordings of noise "
                             "were needed. Name their folder")
-        return {"clean": self} | {
-            f"{snr:g} dB": replace(self, noise=where, snr_db=snr)
-            for snr in sorted(snrs_db, reverse=True) if where}
+        found = {"clean": self}
+        talk = [path.absolute() for path in sound_files(speech)]
+        if talk:
+            # A few for each word are enough, and all of thousands of hours would be too many.
+            order = np.random.default_rng(self.seed).permutation(len(talk))
+            chosen = tuple(talk[i] for i in order[:TALKS * len(self.clips)])
+            found[IN_SPEECH] = replace(self, noise=where, snrs_db=tuple(snrs_db), speech=chosen)
+        return found | {f"{snr:g} dB": replace(self, noise=where, snrs_db=(snr,))
+                        for snr in sorted(snrs_db, reverse=True) if where}
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,7 @@ def outcomes(
 def judged(model: Path, labels: Sequence[str], words: Words, state: str,
            thresholds: Sequence[float], backend: str) -> dict[str, Any]:
     """One stream's job: its outcome with the model's own and with other thresholds."""
-    must_be_there([model, *words.noise])
+    must_be_there([model, *words.noise, *words.speech])
     step = StepModel.load(bundle.read(model), backend)
     frontend, detector = step.spec.frontend, step.spec.detector
     assert isinstance(frontend, LogMelSpec), "it hears audio"
@@ -142,9 +156,42 @@ def heard(step: StepModel, words: Words, rate_hz: int, state: str) -> Track:
     """
     sounds = read_sounds(words.noise, rate_hz)
     pieces = laid(_clips(words.clips, rate_hz), rate_hz,
-                  np.concatenate(sounds) if sounds else None, words.snr_db,
-                  np.random.default_rng(words.seed))
+                  np.concatenate(sounds) if sounds else None, words.snrs_db,
+                  np.random.default_rng(words.seed),
+                  _Talk(words.speech, rate_hz).take if words.speech else None)
     return hear(step, pieces, carry=state == "carried")
+
+
+class _Talk:
+    """Recordings one after the other, and again from the first: one of them is in memory."""
+
+    def __init__(self, paths: Sequence[Path], rate_hz: int) -> None:
+        self._recordings = self._endless(paths, rate_hz)
+        self._left: Samples = np.zeros(0, np.int16)
+
+    def take(self, count: int) -> Samples:
+        """So many samples, on from where the last ones ended."""
+        parts: list[Samples] = []
+        while count > 0:
+            if not len(self._left):
+                self._left = next(self._recordings)
+            parts.append(self._left[:count])
+            self._left = self._left[count:]
+            count -= len(parts[-1])
+        return np.concatenate(parts)
+
+    @staticmethod
+    def _endless(paths: Sequence[Path], rate_hz: int) -> Iterator[Samples]:
+        while True:
+            heard = 0
+            for path in paths:
+                found = usable(path, rate_hz)
+                if not isinstance(found, str):  # the others are told of where all are heard
+                    heard += len(found)
+                    yield found
+            if not heard:
+                raise DataError("none of --negatives can be used; recordings of speech were "
+                                "needed. Convert them to wav or flac")
 
 
 def _clips(clips: Sequence[tuple[str, Path]], rate_hz: int) -> Iterator[tuple[str, Samples]]:
