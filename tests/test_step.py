@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgernn import bundle, interpreter, step, tflite
 from edgernn.errors import BackendError, FeatureError, ModelError
+from edgernn.quant import QType, dequantize, quantize
 from edgernn.step import StepModel
 from tests import networks
 
@@ -228,3 +229,130 @@ def test_a_state_pair_of_unequal_scale_is_refused(model_files):
 def test_an_unknown_or_missing_backend_says_what_there_is(model_files):
     with pytest.raises(BackendError, match="choose one of"):
         StepModel.open(model_files["gru"], "gpu")
+
+
+def test_the_codes_of_the_last_step_are_its_scores_and_a_copy(model):
+    scores = model.graph.tensor(model.spec.output)
+    model.reset()
+    np.testing.assert_array_equal(model.codes, np.full(scores.shape, scores.qtype.zero_point))
+    found = model.step(frames(1, model.width)[0]).copy()
+    codes = model.codes
+    assert codes.dtype == scores.dtype
+    np.testing.assert_array_equal(dequantize(codes, scores.qtype)[0], found)
+    codes[:] = 1
+    np.testing.assert_array_equal(dequantize(model.codes, scores.qtype)[0], found)
+
+
+def test_a_restored_stream_repeats_the_scores_it_was_saved_with(model):
+    model.reset()
+    expected = model.step(frames(1, model.width)[0]).copy()
+    saved = model.state()
+    assert model.spec.input not in saved
+    model.reset()
+    model.restore(saved)
+    np.testing.assert_array_equal(model.hold(), expected)
+
+
+def test_a_missing_state_is_named(model):
+    saved = model.state()
+    name = model.spec.states[-1].input
+    del saved[name]
+    with pytest.raises(ModelError, match=f"{name}.*is missing"):
+        model.restore(saved)
+
+
+def test_a_model_without_contexts_says_so(model):
+    with pytest.raises(ModelError, match="no context 'memory'; it has none"):
+        model.set_context("memory", np.zeros(3, np.int8))
+
+
+@pytest.fixture(scope="module")
+def read(model_files):
+    """A model's description and its graph."""
+    whole = bundle.read(model_files["lstm"])
+    return whole.spec, tflite.read(whole.flatbuffer)
+
+
+def changed(read, name, **changes):
+    """The graph with one tensor changed."""
+    return dataclasses.replace(read[1], tensors=tuple(
+        dataclasses.replace(t, **changes) if t.name == name else t for t in read[1].tensors))
+
+
+def test_a_state_of_a_model_from_elsewhere_may_be_written_in_another_scale_but_not_type(read):
+    spec, graph = read
+    name = spec.states[1].output
+    scale = graph.tensor(name).scales[0]
+    step.check(spec, changed(read, name, scales=(scale * 1.04,)), foreign=True)
+    for changes in ({"dtype": "int32"}, {"shape": (1, 3)}, {"scales": (), "zero_points": ()}):
+        with pytest.raises(ModelError, match="must be equal"):
+            step.check(spec, changed(read, name, **changes), foreign=True)
+
+
+@pytest.mark.parametrize("name", ["x", "scores"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_only_models_from_elsewhere_have_frames_and_scores_of_other_types(read, name, dtype):
+    graph = changed(read, name, dtype=dtype)
+    step.check(read[0], graph, foreign=True)
+    with pytest.raises(ModelError, match="int8 or int16 of shape"):
+        step.check(read[0], graph)
+    with pytest.raises(ModelError, match="of shape"):
+        step.check(read[0], changed(read, name, dtype="int64"), foreign=True)
+
+
+@pytest.mark.parametrize("name", ["x", "scores"])
+def test_only_models_from_elsewhere_have_frames_and_scores_of_other_dimensions(read, name):
+    graph = changed(read, name, shape=(1, 1, *read[1].tensor(name).shape[1:]))
+    step.check(read[0], graph, foreign=True)
+    for shape, foreign in (((1, 1, *read[1].tensor(name).shape[1:]), False),
+                           ((2, *read[1].tensor(name).shape[1:]), True)):
+        with pytest.raises(ModelError, match=r"of shape \[1, n\]"):
+            step.check(read[0], changed(read, name, shape=shape), foreign=foreign)
+
+
+def test_an_input_that_nothing_explains_is_refused(read):
+    spec = dataclasses.replace(read[0], states=read[0].states[1:])
+    with pytest.raises(ModelError, match=f"explains only {len(spec.states) + 1}"):
+        step.check(spec, read[1])
+
+
+@pytest.mark.parametrize("written", [QType("int8", 0.011, 5), QType("uint8", 0.012, 130),
+                                     QType("int16", 1 / 30000)])
+def test_a_state_written_in_another_scale_is_moved_to_the_nearest_code(written):
+    read = QType(written.dtype, written.scale * 1.04, written.zero_point and 3)
+    codes = np.arange(written.low, written.high + 1).astype(written.dtype)
+    moved = step._mover(written, read)(codes)
+    assert moved.dtype == codes.dtype
+    np.testing.assert_array_equal(moved, quantize(dequantize(codes, written), read))
+
+
+def test_the_score_of_every_code_is_in_the_table():
+    for q in (QType("int8", 1 / 256, -128), QType("int16", 1 / 32768), QType("uint8", 1 / 256)):
+        codes = np.arange(q.low, q.high + 1).astype(q.dtype)
+        np.testing.assert_array_equal(step._score_table(q).take(codes, mode="wrap"),
+                                      dequantize(codes, q))
+
+
+def test_the_frames_that_prove_a_runtime_differ_and_fill_the_range(model):
+    found = step._any_frames(model)
+    x = model.graph.tensor("x")
+    assert (found.shape, found.dtype) == ((3, model.width), x.dtype)
+    assert len(np.unique(found, axis=0)) == 3
+    wide = x.qtype.high - x.qtype.low
+    assert found.min() < x.qtype.low + wide / 4
+    assert found.max() > x.qtype.high - wide / 4
+
+
+class Deaf(Forgetful):
+    """A runtime that says nothing, whatever the frame."""
+
+    def invoke(self, inputs):
+        return [np.zeros_like(output) for output in self.runtime.invoke(inputs)]
+
+
+def test_a_runtime_is_told_apart_by_what_it_does_wrong(model):
+    for broken, said in ((Forgetful, "does not read it"), (Hoarder, "memory of its own"),
+                         (Deaf, "does not read it")):
+        faulty = StepModel(model.spec, model.graph, broken(model.runtime))
+        with pytest.raises(BackendError, match=f"forgetful gave.*{said}"):
+            step.prove_state_is_carried(faulty)

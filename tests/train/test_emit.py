@@ -15,10 +15,10 @@ from edgernn.spec import LogMelSpec, ModelSpec
 from edgernn.step import StepModel
 from edgernn.train.architecture import Layer
 from edgernn.train.calibrate import calibrate
-from edgernn.train.emit import emit
+from edgernn.train.emit import _needed, _scheduled, emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
-from edgernn.train.profile import PROFILES, get_profile
+from edgernn.train.profile import PROFILES, TANH, get_profile
 from edgernn.train.reference import FloatModel
 from edgernn.train.stepper import drive
 from tests import networks, oracle
@@ -181,3 +181,67 @@ def test_a_log_mel_model_takes_its_codes_by_a_shift(profile, scale):
     rows = networks.sequences(features=40)
     data, _ = emit(network, calibrate(network, rows), get_profile(profile))
     assert tflite.read(data).tensor("x").qtype.scale == scale
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_inputs_and_outputs_are_in_the_order_that_was_promised(name):
+    network, data, pairs = build(name, "int8x16")
+    step = tflite.read(data)
+    states = list(network.states)
+    assert [step.tensors[i].name for i in step.inputs] == ["x", *(f"{s}_in" for s in states)]
+    assert [step.tensors[i].name for i in step.outputs] == [
+        "scores", *(pair.output for pair in pairs)]
+    assert [pair.input for pair in pairs] == [f"{s}_in" for s in states]
+    assert step.tensor("x").shape == (1, network.architecture.features)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_op_comes_after_what_it_reads_and_before_what_reads_it(name, profile):
+    step = tflite.read(build(name, profile)[1])
+    made = set(step.inputs)
+    read = set(step.outputs)
+    for op in step.ops:
+        assert all(i in made or step.tensors[i].data is not None for i in op.inputs if i >= 0)
+        made.update(op.outputs)
+        read.update(op.inputs)
+    assert not [op.name for op in step.ops if not read & set(op.outputs)]
+
+
+def test_matmuls_go_first_as_soon_as_they_can():
+    matmul, other = "FULLY_CONNECTED", "ADD"
+    calls = [(other, [0], [1], {}), (other, [1], [2], {}), (matmul, [0], [3], {}),
+             (matmul, [1], [4], {})]
+    assert [call[2][0] for call in _scheduled(calls)] == [3, 1, 4, 2]
+
+
+def test_what_nothing_uses_is_left_out_with_all_that_only_it_uses():
+    calls = [("ADD", [0], [1], {}), ("ADD", [1], [2], {}), ("CAST", [0], [3], {}),
+             ("MUL", [3], [4], {})]
+    assert _needed(calls, [2]) == calls[:2]
+    assert _needed(calls, [4]) == calls[2:]
+    assert _needed(calls, [1, 4]) == [calls[0], *calls[2:]]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_states_have_the_type_of_their_kind(profile):
+    chosen = get_profile(profile)
+    step = tflite.read(build("lstm", profile)[1])
+    hidden, cell = (step.tensor(f"lstm0_{state}_in").qtype for state in "hc")
+    assert hidden == TANH[chosen.state]
+    assert cell.dtype == "int16"
+    assert np.log2(cell.scale) % 1 == 0
+    ring = tflite.read(build("conv, gru", profile)[1])
+    x, first = (ring.tensors[i].qtype for i in ring.inputs[:2])
+    assert first == x  # a ring of the input is the input's rows as they came
+
+
+def test_per_channel_weights_have_a_scale_a_unit_and_per_tensor_weights_one():
+    for per_channel in (True, False):
+        step = tflite.read(build("gru", "int8x16", per_channel)[1])
+        scales = {len(step.tensors[op.inputs[1]].scales) for op in step.ops
+                  if op.name == "FULLY_CONNECTED"}
+        assert (max(scales) > 1) == per_channel
+    network = networks.network(*SHAPES["gru"])
+    ranges = calibrate(network, networks.sequences())
+    assert emit(network, ranges, get_profile("int8x16")) == build("gru", "int8x16")[1:]
