@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import pickle
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -120,7 +121,9 @@ class Spread:
             return
         distributed = _import()
         with _client(distributed, scheduler) as client:
-            waiting = {client.submit(_worked, edgernn.__version__, work, job, pure=False): i
+            # Opened by the job itself: a worker that cannot open what it is sent, for it lacks
+            # edgernn, would neither fail nor be lost, and its jobs would never be done.
+            waiting = {client.submit(pickle.loads, pickle.dumps(_Job(work, job)), pure=False): i
                        for i, job in jobs}
             try:
                 for future in self._done(distributed, client, list(waiting)):
@@ -147,13 +150,24 @@ class Spread:
             yield next(done)
 
 
-def _worked(version: str, work: Callable[..., Result], job: tuple[Any, ...]) -> Result:
+@dataclass(frozen=True)
+class _Job:
+    """What its result is as soon as it is unpickled."""
+
+    work: Callable[..., Result]
+    arguments: tuple[Any, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _worked, (edgernn.__version__, self.work, self.arguments)
+
+
+def _worked(version: str, work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
     """A job, on a worker."""
     if version != edgernn.__version__:
         raise ConfigError(f"a worker on {socket.gethostname()} has edgernn {edgernn.__version__}; "
                           f"{version} was needed, as here. Install it there, and start the "
                           "worker again")
-    return work(*job)
+    return work(*arguments)
 
 
 def _result(distributed: Any, future: Any, scheduler: str) -> Result:
@@ -168,14 +182,12 @@ def _result(distributed: Any, future: Any, scheduler: str) -> Result:
         raise OutputError(f"the Dask scheduler at {scheduler} went away; it was needed until all "
                           "was done. Start it and the same command again: it goes on from what is "
                           "kept (--work, --cache, --out)") from problem
-    except (ImportError, RuntimeError) as problem:
-        missing = problem.__cause__ or problem
-        if not isinstance(missing, ImportError | AttributeError):
+    except (ImportError, AttributeError) as problem:
+        if isinstance(problem, AttributeError) and "Can't get attribute" not in str(problem):
             raise
-        raise ConfigError(f"the scheduler or a worker at {scheduler} lacks what a job needs "
-                          f"({missing}); edgernn {edgernn.__version__} was needed there, as here. "
-                          'Install it on each machine: pip install "edgernn[train,dask]"'
-                          ) from problem
+        raise ConfigError(f"a worker of {scheduler} lacks what a job needs ({problem}); edgernn "
+                          f"{edgernn.__version__} was needed there, as here. Install it on each "
+                          'machine: pip install "edgernn[train,dask]"') from problem
     return found
 
 
