@@ -356,3 +356,32 @@ def test_a_runtime_is_told_apart_by_what_it_does_wrong(model):
         faulty = StepModel(model.spec, model.graph, broken(model.runtime))
         with pytest.raises(BackendError, match=f"forgetful gave.*{said}"):
             step.prove_state_is_carried(faulty)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_states_of_any_short_integer_may_be_moved(read, dtype):
+    before = dataclasses.replace(read[1].tensor(read[0].states[0].input), dtype=dtype)
+    after = dataclasses.replace(before, scales=(before.scales[0] * 1.04,))
+    assert step.movable(before, after)
+    for changes in ({"dtype": "int32"}, {"scales": (1.0, 2.0)}, {"scales": ()}):
+        assert not step.movable(dataclasses.replace(before, **changes),
+                                dataclasses.replace(after, **changes))
+
+
+def test_codes_in_an_array_of_a_subclass_are_codes(model):
+    rows = model.encode(frames(6, model.width))
+    model.reset()
+    expected = run(model, rows)
+    model.reset()
+    np.testing.assert_array_equal(run(model, rows.view(np.recarray)), expected)
+
+
+def test_reals_are_taken_as_they_are_or_refused():
+    np.testing.assert_array_equal(step._finite(np.array([1.5, -2], np.float32)), [[1.5, -2]])
+    assert step._finite(np.array([1.5, np.nan], np.float32)) is None
+
+
+def test_reals_that_are_scores_are_copied():
+    given, out = np.array([[0.25, 0.75]], np.float32), np.zeros((1, 2), np.float32)
+    step._copied(given, None, out, "wrap")
+    np.testing.assert_array_equal(out, given)
