@@ -1,6 +1,6 @@
 """The model card of the bundled model, written from what was measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from materials import CLONES, WORDS
@@ -72,10 +72,8 @@ sight of these figures too.
   accents and far-field speech will be missed more often.
 - The speakers' identities were estimated by whoever prepared the data, from voice
   embeddings; a person may be on both sides of a split.
-- Words that sound nearly the same fire it.  Of ten times that espeak-ng says each by itself:
-  "elixir" and "a lecture" ten, "commuter", "computation", "compare", "the future" and "lexus"
-  nine, "computing" and "a letter" seven, "jupiter" and "texas" five; "company", "complete",
-  "alex", "electric", "alaska" and "electronic" none.
+- Words that sound nearly the same fire it, of {times} times that espeak-ng says each by itself:
+  {alike}; and never: {never}.
 - It knows nothing of wake-word privacy or security: any voice, and any loudspeaker, fires it.
 
 ## What it learned from
@@ -108,8 +106,9 @@ The recordings themselves are not in the package.
 """
 
 
-def write_card(path: Path, model: Path, run: Path, measured: Measured, command: str) -> None:
-    """Write the card of `model`."""
+def write_card(path: Path, model: Path, run: Path, measured: Measured, command: str,
+               alike: Mapping[str, int], times: int) -> None:
+    """Write the card of `model`; `alike`: how many of so many times each word fired it."""
     spec = bundle.read(model).spec
     detector = measured.detector
     unheard = _unheard(measured, spec.profile)
@@ -122,7 +121,9 @@ def write_card(path: Path, model: Path, run: Path, measured: Measured, command: 
         misses=_misses(measured, spec.profile), by_word=_by_word(measured),
         unheard=f"{unheard.false_alarms} false alarms in {unheard.seconds / 3600:.2f} h, "
                 + _an_hour(unheard),
-        hours=unheard.seconds / 3600,
+        hours=unheard.seconds / 3600, times=times,
+        alike=", ".join(f'"{word}" {n}' for word, n in alike.items() if n) or "none",
+        never=", ".join(f'"{word}"' for word, n in alike.items() if not n) or "none",
         alarms=_alarms(measured, spec.profile), curve=_curve(measured.curve),
         voices="8 English accents, 83 variants", **_SOURCES,
         edgernn=spec.provenance["edgernn"], python=spec.provenance["python"],

@@ -213,6 +213,14 @@ CONFUSABLE = (
 )
 
 
+ALIKE = (
+    "commuter", "computation", "computing", "compare", "company", "complete", "the future",
+    "jupiter", "elixir", "a lecture", "a letter", "lexus", "texas", "alex", "alaska", "electric",
+    "electronic",
+)
+"""What the card tells of, whether it fires the model."""
+
+
 class Speaker:
     """espeak-ng with a voice, speed and pitch drawn anew for every text."""
 
