@@ -119,7 +119,7 @@ def write_card(path: Path, model: Path, run: Path, measured: Measured, command: 
         + f", smoothed over {detector.smoothing_ms} ms",
         command=command, minutes=f"; the training itself took {_minutes(run):.0f} min",
         misses=_misses(measured, spec.profile), by_word=_by_word(measured),
-        unheard=f"{unheard.false_alarms} false alarms in {unheard.seconds / 3600:.2f} h, "
+        unheard=f"{unheard.false_alarms} false alarms in {unheard.seconds / 3600:.2f} h; an hour: "
                 + _an_hour(unheard),
         hours=unheard.seconds / 3600, times=times,
         alike=", ".join(f'"{word}" {n}' for word, n in alike.items() if n) or "none",
@@ -148,7 +148,7 @@ def _unheard(measured: Measured, profile: str) -> Spotting:
 
 def _an_hour(spotting: Spotting) -> str:
     low, high = (end * 3600 / spotting.seconds for end in poisson_interval(spotting.false_alarms))
-    return f"{spotting.false_alarms_per_hour:.2f} an hour ({low:.2f} to {high:.2f}, 95 %)"
+    return f"{spotting.false_alarms_per_hour:.2f} ({low:.2f} to {high:.2f}, 95 %)"
 
 
 def _minutes(run: Path) -> float:
