@@ -132,7 +132,7 @@ def _mlperf(tree: Tree) -> str:
     found = tree["mlperf"]
     return (f"MLPerf Tiny's rule (at most {MLPERF} misses and {MLPERF} false alarms), on this "
             f"audio, state carried: {'held' if found['held'] else 'not held'} ({found['missed']} "
-            f"missed of {found['said']} in {found['condition']}, {found['false_alarms']} false "
+            f"missed of {found['said']}, {found['condition']}; {found['false_alarms']} false "
             "alarms there and in what is no word).")
 
 
