@@ -3,7 +3,8 @@
     python tools/measure_synth.py --data ../shared/data --work build/measure-synth
 
 "computer" is spoken by espeak-ng as `edgernn new` does, and learned by its recipe: alone, with 10,
-50 and all recordings of people, and without and with read speech to reject.  Everything is judged
+50 and all recordings of people, and without and with read speech to reject, or with what the same
+people say besides.  Everything is judged
 on people never trained on: the validation speakers at 10 dB in noise, and the half of the readers
 that no model heard (and other speech given by --unheard), int8x16, state carried.  Models differ
 in how easily they fire, so they are compared where each has as many false alarms: at the lowest
@@ -20,6 +21,7 @@ from typing import Any
 
 import click
 import numpy as np
+from materials import OTHER_WORDS
 
 from edgernn.synth import corpus
 from edgernn.synth.plan import Wish
@@ -32,9 +34,10 @@ from edgernn.train.readers import load, read
 from edgernn.train.readers.audio import read_sounds, sound_files
 
 WORD = "computer"
-ROWS = ((0, False), (10, False), (50, False), (300, False), (0, True), (10, True), (50, True),
-        (300, True))
-"""Recordings of people, and whether read speech is learned to be rejected."""
+ROWS = ((0, ""), (10, ""), (50, ""), (300, ""), (0, "readers"), (10, "readers"), (50, "readers"),
+        (300, "readers"), (300, "people"))
+"""Recordings of people, and what is learned to be rejected: nothing but what is spoken, 28 readers,
+or these and other words by the people of the train split (`--benchmark`)."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -46,9 +49,11 @@ ROWS = ((0, False), (10, False), (50, False), (300, False), (0, True), (10, True
 @click.option("--epochs", default=20)
 @click.option("--unheard", multiple=True, type=click.Path(exists=True, path_type=Path),
               help="More speech, which no model learns from, to count false alarms in.")
+@click.option("--benchmark", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="A clone of Picovoice/wake-word-benchmark, for the last row.")
 @click.option("--rows", default="", help="Which to make, such as 0,4 (default: all).")
 def main(data: Path, work: Path, count: int, epochs: int, unheard: tuple[Path, ...],
-         rows: str) -> None:
+         benchmark: Path | None, rows: str) -> None:
     """Print a JSON line for each row."""
     spoken = work / "spoken"
     print("espeak-ng speaks", file=sys.stderr)
@@ -57,12 +62,18 @@ def main(data: Path, work: Path, count: int, epochs: int, unheard: tuple[Path, .
     heard = (_copied(readers[1::2], work / "unheard"), *unheard)
     chosen = [ROWS[int(i)] for i in rows.split(",")] if rows else ROWS
     for clips, rejects in chosen:
-        name = f"{clips}{'-rejecting' if rejects else ''}"
+        name = f"{clips}-{rejects}".rstrip("-")
+        negatives = readers[::2] if rejects else []
+        if rejects == "people":
+            if benchmark is None:
+                raise click.UsageError("other words by the same people need --benchmark FOLDER")
+            negatives = [*negatives, *(benchmark / "audio" / one for one in
+                                       OTHER_WORDS.read_text(encoding="utf-8").splitlines())]
         model = work / f"{name}.tflite"
         if not model.exists():
-            _train(data, spoken, work, name, clips, readers[::2] if rejects else [], epochs)
+            _train(data, spoken, work, name, clips, negatives, epochs)
             quantize_run(work / name, model, PROFILE, command="tools/measure_synth.py")
-        print(json.dumps({"people": clips, "rejects_readers": rejects,
+        print(json.dumps({"people": clips, "rejects": rejects,
                           **_judged(model, data, heard)}), flush=True)
 
 
