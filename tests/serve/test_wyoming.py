@@ -252,8 +252,13 @@ def test_several_clients_at_once_are_each_heard_alone(words, streamed):
         assert [name for name, _ in found["late"]] == ["computer", "alexa"]
         assert [when for _, when in found["late"]] == pytest.approx(
             [when + 1000 for _, when in ms(streamed)], abs=60)
-        assert {name: str(each) for name, each in found.items()} == {
-            name: str(each) for name, each in alone.items()}
+        # Chunks are stamped in whole milliseconds, so other blocks may round to another one.
+        for name in ("demo", "half", "late", "demo again"):
+            assert [label for label, _ in found[name]] == [label for label, _ in alone[name]]
+            assert [when for _, when in found[name]] == pytest.approx(
+                [when for _, when in alone[name]], abs=1)
+        for name in ("silence", "backward"):
+            assert str(found[name]) == str(alone[name])
         assert len(apart) >= 8, "each says which client"
 
     run(test())

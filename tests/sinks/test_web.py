@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from edgernn import bundle
 from edgernn.cli.models import BUNDLED
 from edgernn.detect import Detection
 from edgernn.errors import ConfigError, OutputError
@@ -96,7 +97,7 @@ def test_a_browser_is_told_every_row_and_score_and_detection(page, listener):
     told = watched(page, act, lambda told: "found" in told
                    and len(told.get("scores", ())) == len(want_scores))
     assert told["model"]["labels"] == ["_other_", "computer", "alexa"]
-    assert told["model"]["thresholds"] == {"computer": 0.6, "alexa": 0.6}
+    assert told["model"]["thresholds"] == bundle.read(BUNDLED).spec.detector.thresholds
     assert [(pytest.approx(at), row) for at, row in want_rows] == [
         (at, row) for at, row in told["rows"]]
     # What a detector of 100 ms compares with its thresholds: the mean of five.
