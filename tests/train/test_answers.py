@@ -245,7 +245,8 @@ def test_one_label_alone_can_be_evaluated_on_and_a_report_is_whole(tmp_path):
     assert done.returncode == 0, done.stderr
     tree = json.loads(done.stdout)
     assert tree["answers"]["sequences"] == 8
-    (clean,) = tree["against"]["words"]
+    clean, in_speech = tree["against"]["words"]
+    assert (clean["condition"], in_speech["condition"]) == ("clean", "in speech")
     assert (clean["found_alone"], clean["found_by_other_alone"], clean["p"]) == (0, 0, 1)
     assert len(tree["drift"]["parts"]) == 4
     assert tree["drift"]["parts"][-1]["hours"] == pytest.approx(0.02, abs=0.01)
