@@ -133,6 +133,7 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words = _recordings(data, materials)
+    read_sounds(materials.noise, ear.rate_hz, means.tell)  # jobs leave out what is told of here
     conditions = _conditions(words, tuple(ear.spec.thresholds), materials)
     tried = means.outcomes(path, tuple(ear.spec.thresholds), conditions, STATES, GRID)
     labels, speakers = zip(*((clip.label, clip.speaker) for clip, _ in of_words(
@@ -224,6 +225,7 @@ def calibrated(path: Path, materials: Materials, backend: str, per_hour: float,
     """The detector for a wanted rate of false alarms; errors as of `evaluate`."""
     ear = _Ear.of(StepModel.load(bundle.read(path), backend))
     data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed, tell=tell)
+    read_sounds(materials.noise, ear.rate_hz, tell)  # `heard` leaves out what is told of here
     conditions = _conditions(_recordings(data, materials), tuple(ear.spec.thresholds), materials)
     words = heard(ear.model, list(conditions.values())[-1], ear.rate_hz, "carried")
     sounds = read_sounds(materials.negatives, ear.rate_hz, tell)
