@@ -45,6 +45,23 @@ def write(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def wanted(*paths: Path | None) -> None:
+    """Refuse now what `replacing` would refuse when the work is done; None is nothing wanted.
+
+    Raises
+    ------
+    OutputError
+        If a file could not be made there.
+    """
+    import tempfile
+
+    for path in filter(None, paths):
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as problem:
+            raise _refused(path, problem) from problem
+
+
 def _refused(path: Path, problem: OSError) -> OutputError:
     return OutputError(f"{path} cannot be written: {problem.strerror or problem}. "
                        "Choose another place, or make room there")

@@ -46,3 +46,10 @@ def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         files.write(path, b"much")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_told_before_the_work_and_the_rest_leaves_nothing(tmp_path):
+    files.wanted(None, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OutputError, match="nowhere"):
+        files.wanted(tmp_path / "report.html", tmp_path / "nowhere" / "plot.png")

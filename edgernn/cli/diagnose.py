@@ -31,6 +31,7 @@ def command(run: Path, out: Path | None, sequences: int) -> None:
     from edgernn.train.diagnose.page import page
 
     svg.load_matplotlib()  # missing, it is better missed before the work
+    files.wanted(out)
     out = out or run / "diagnose.html"
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as bars:

@@ -80,6 +80,7 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
                                    "in which there may be some, were needed")
     if html:
         svg.load_matplotlib()  # missing, it is better missed before the work
+    files.wanted(html, plot)
     path = model or BUNDLED
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
     with told("streams of words, then of negatives") as (tell, progress):

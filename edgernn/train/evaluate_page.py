@@ -1,8 +1,10 @@
 """An evaluation as one HTML page: how good, how sure, by which command, on which model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from edgernn import __version__
 from edgernn.spec import ModelSpec
@@ -43,11 +45,23 @@ def _section(section: Section, plots: list[str]) -> str:
             f'<div class="figures">\n{figures}\n</div>\n{tables}')
 
 
+def _facts(part: Any) -> str:
+    """A part of the model's description, as name and value."""
+    def said(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return ", ".join(f"{name} {each}" for name, each in value.items())
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return ", ".join(map(str, value))
+        return str(value)
+
+    return "; ".join(f"{name} {said(value)}" for name, value in asdict(part).items())
+
+
 def _card(spec: ModelSpec, tree: Tree, command: str) -> str:
     named: Tree = {"sha256": tree["sha256"], "labels": ", ".join(spec.labels),
-                   "frontend": spec.frontend}
+                   "frontend": _facts(spec.frontend)}
     if spec.detector:
-        named["detector"] = spec.detector
+        named["detector"] = _facts(spec.detector)
     named |= {f"measured when it was made, {name}": value for name, value in spec.metrics.items()}
     return (f"<h2>The model and the command</h2>\n<pre>{escape(command)}</pre>\n"
             f"{facts(named | dict(spec.provenance))}")

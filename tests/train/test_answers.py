@@ -9,12 +9,14 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn import bundle
+from edgernn.cli.evaluate import command
 from edgernn.cli.models import BUNDLED
-from edgernn.errors import DataError, ModelError
+from edgernn.errors import DataError, ModelError, OutputError
 from edgernn.spec import ModelSpec, StandardizeSpec
 from edgernn.step import StepModel
 from edgernn.train.answers import Heard, answers, heard_by
@@ -150,15 +152,27 @@ def test_a_plot_of_false_alarms_without_negatives_is_refused_before_anything_is_
     assert "--negatives, in which there may be some, were needed" in " ".join(done.stderr.split())
 
 
-def test_a_report_that_cannot_be_written_costs_nothing_that_was_found(tmp_path):
+def test_a_report_that_could_not_be_written_is_refused_before_anything_is_heard(tmp_path):
+    done = evaluate(BUNDLED, "--positives", tmp_path / "no data", "--html",
+                    tmp_path / "none" / "report.html")
+    assert done.returncode == 1
+    assert "report.html cannot be written" in " ".join(done.stderr.split())
+
+
+def test_a_disk_that_is_full_at_the_end_costs_nothing_that_was_found(tmp_path, monkeypatch):
     soundfile = pytest.importorskip("soundfile")
     (tmp_path / "clips" / "computer").mkdir(parents=True)
     for i in range(4):
         soundfile.write(tmp_path / "clips" / "computer" / f"{i}.wav", wandering(1.0, i), RATE)
-    done = evaluate(BUNDLED, "--positives", tmp_path / "clips", "--split", "all", "--json",
-                    "--html", tmp_path / "none" / "report.html")
-    assert done.returncode == 1
-    assert "report.html" in done.stderr
+
+    def full(path, data):
+        raise OutputError(f"{path} cannot be written: No space left on device")
+
+    monkeypatch.setattr("edgernn.files.write", full)
+    done = CliRunner().invoke(command, [
+        str(BUNDLED), "--positives", str(tmp_path / "clips"), "--split", "all", "--json",
+        "--html", str(tmp_path / "report.html")])
+    assert isinstance(done.exception, OutputError)
     assert json.loads(done.stdout)["answers"]["sequences"] == 4
 
 
@@ -251,7 +265,8 @@ def test_one_label_alone_can_be_evaluated_on_and_a_report_is_whole(tmp_path):
     assert len(tree["drift"]["parts"]) == 4
     assert tree["drift"]["parts"][-1]["hours"] == pytest.approx(0.02, abs=0.01)
     text = page.read_text()
-    for said in ("Whole sequences", "Against wakeword.tflite", "Hours without a reset",
+    for said in ("Whole sequences", "Against wakeword.tflite", "sample_rate_hz 16000",
+                 "Hours without a reset",
                  "&lt;report&gt;.html", "<svg", tree["sha256"]):
         assert said in text
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", text)

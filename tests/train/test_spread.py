@@ -138,8 +138,11 @@ def test_streams_go_on_until_they_are_long_enough(hours):
     assert [[path.name for path in stream] for stream in streams([hours], seconds=7.0)] == [
         ["0.wav", "1.wav"], ["2.wav", "3.wav"], ["4.wav", "broken.wav"]]
     assert len(streams([hours], seconds=3600.0)) == 1
-    with pytest.raises(DataError, match="no wav or flac"):
+    with pytest.raises(DataError, match="nothing is not there"):
         streams([hours / "nothing"], seconds=7.0)
+    (hours / "empty").mkdir()
+    with pytest.raises(DataError, match="no wav or flac"):
+        streams([hours / "empty"], seconds=7.0)
 
 
 @pytest.mark.slow

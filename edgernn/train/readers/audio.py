@@ -99,7 +99,17 @@ def usable(path: Path, sample_rate_hz: int) -> Samples | str:
 
 
 def sound_files(given: Sequence[Path]) -> list[Path]:
-    """Every wav and flac in the files and folders given, sorted within each."""
+    """Every wav and flac in the files and folders given, sorted within each.
+
+    Raises
+    ------
+    DataError
+        If one that was given is not there.
+    """
+    for one in given:
+        if not one.exists():
+            raise DataError(f"{one} is not there; a recording, or a folder of some, was needed. "
+                            "Check its name")
     return [path for one in given for path in ([one] if one.is_file() else sorted(one.rglob("*")))
             if path.suffix.lower() in SUFFIXES]
 
@@ -230,7 +240,8 @@ def _noises(folder: Path, noise: Sequence[Path],
             sample_rate_hz: int) -> tuple[tuple[Samples, ...], list[Skipped]]:
     """Background that can be used, and what of it cannot."""
     samples, skipped = [], []
-    for path in sound_files(noise or [folder / NOISE_FOLDER]):
+    own = folder / NOISE_FOLDER
+    for path in sound_files(noise or [own][:own.exists()]):
         found = usable(path, sample_rate_hz)
         if isinstance(found, str):
             skipped.append(Skipped(path, found))
