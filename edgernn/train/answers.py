@@ -20,6 +20,7 @@ from edgernn.step import StepModel
 from edgernn.train.dataset import AudioSet, DataSet, SensorSet
 from edgernn.train.features import FeatureCache, rows
 from edgernn.train.intervals import wilson_interval
+from edgernn.train.lessons import LATE_S
 from edgernn.train.network import Network
 from edgernn.train.predictions import label_of
 from edgernn.train.reference import FloatModel
@@ -99,7 +100,8 @@ def heard_by(spec: ModelSpec, data: DataSet, split: str, cache: FeatureCache | N
              ) -> Heard:
     """A data set's sequences of one split, or of all, as the model's frontend hears them.
 
-    Recordings' features come from the cache, and go there, if one is given.
+    Recordings' features come from the cache, and go there, if one is given.  A spotter answers
+    after a word, so silence follows what it hears, for as long as it was taught to answer.
 
     Raises
     ------
@@ -120,7 +122,9 @@ def heard_by(spec: ModelSpec, data: DataSet, split: str, cache: FeatureCache | N
                                                           strict=True)
                  if split in ("all", clip.split)]
         _check_any(clips, split, {clip.split for clip in data.recordings})
-        sequences = _laid([rows(frontend, samples, cache) for _, samples in clips],
+        after = int(LATE_S * frontend.spec.sample_rate_hz) if spec.task == "spot" else 0
+        sequences = _laid([rows(frontend, np.pad(samples, (0, after)), cache)
+                           for _, samples in clips],
                           [codes[clip.label] for clip, _ in clips])
         return _asked(spec, sequences, tuple(clip.speaker for clip, _ in clips))
     if isinstance(data, SensorSet):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgernn.train.lessons import LATE_S
 from edgernn.train.protocols import MLPERF, RARE_PER_HOUR
 
 Tree = dict[str, Any]
@@ -70,8 +71,9 @@ def _answers(found: Tree | None, why_not: str) -> Section:
     tables.append(_table(
         "Frames with the same label on top", ("of", "share"),
         [(name.replace("_", ", "), f"{value:.2%}") for name, value in found["agreement"].items()]))
+    after = f" {LATE_S:g} s of silence follow each." if found["task"] == "spot" else ""
     return Section(title, f"{found['sequences']} sequences, the state reset before each, or "
-                   "carried from a random other one.", tuple(tables))
+                   f"carried from a random other one.{after}", tuple(tables))
 
 
 def _words(tree: Tree) -> Section:

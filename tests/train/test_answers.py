@@ -17,6 +17,7 @@ from edgernn import bundle
 from edgernn.cli.evaluate import command
 from edgernn.cli.models import BUNDLED
 from edgernn.errors import DataError, ModelError, OutputError
+from edgernn.frontend.logmel import LogMel
 from edgernn.spec import ModelSpec, StandardizeSpec
 from edgernn.step import StepModel
 from edgernn.train.answers import Heard, answers, heard_by
@@ -204,6 +205,16 @@ def test_what_a_spotter_does_not_listen_for_is_nothing():
     heard = heard_by(model.spec, data, "test")
     assert heard.sequences.labels.tolist() == [0, model.spec.labels.index("alexa")]
     assert heard.speakers == ("ann", "bob")
+
+
+def test_a_spotter_is_given_the_silence_in_which_it_answers_and_a_classifier_is_not():
+    spotter = bundle.read(BUNDLED).spec
+    data = AudioSet(("alexa",), (Recording(None, "alexa", "", "test"),), (wandering(1.0),), RATE)
+    padded = np.pad(wandering(1.0), (0, int(0.4 * RATE)))
+    for spec, heard in ((spotter, padded), (dataclasses.replace(spotter, task="classify"),
+                                            wandering(1.0))):
+        np.testing.assert_array_equal(heard_by(spec, data, "test").sequences[0],
+                                      LogMel(spotter.frontend).whole(heard))
 
 
 def test_numbers_are_judged_by_their_errors(tmp_path):
