@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn.detect import Detector
+from edgernn.detect import Detector, DetectorConstants, native_detectors
 from edgernn.errors import ModelError
 from edgernn.spec import DetectorSpec
 
@@ -91,12 +91,65 @@ def test_detections_are_apart_by_the_refractory_time(scores, refractory_ms):
                for a, b in itertools.pairwise(steps))
 
 
-@pytest.mark.parametrize("changes", [{"thresholds": {"maybe": 0.5}}, {"thresholds": {"yes": 0.0}},
-                                     {"thresholds": {"yes": 1.5}}, {"smoothing_ms": -1},
-                                     {"hysteresis": -0.1}])
-def test_a_detector_that_makes_no_sense_is_refused(changes):
-    with pytest.raises(ModelError):
+@pytest.mark.parametrize(("changes", "what"), [
+    ({"thresholds": {"maybe": 0.5}},
+     "set for 'maybe', which is no label; the model has _other_, yes, no. Name one of those"),
+    ({"thresholds": {"yes": 0.0}}, "threshold of 'yes' is 0.0; a score above 0 and up to 1"),
+    ({"thresholds": {"yes": 1.5}}, "threshold of 'yes' is 1.5"),
+    ({"smoothing_ms": -1}, "smoothing_ms is -1; 0 or more was needed"),
+    ({"hysteresis": -0.1}, "hysteresis is -0.1; 0 or more was needed")])
+def test_a_detector_that_makes_no_sense_is_refused_by_what_is_wrong(changes, what):
+    with pytest.raises(ModelError, match=what):
         detector(**changes)
+
+
+BELOW = 1 / 32768
+"""The least that a score can be below another."""
+
+
+def test_a_score_of_exactly_the_threshold_fires_and_the_one_below_it_does_not():
+    watch = detector(thresholds={"yes": 0.5}, smoothing_ms=0)
+    assert heard(watch, [0.5 - BELOW, 0.5]) == [(1, "yes")]
+
+
+def test_a_score_of_exactly_where_it_is_armed_again_does_not_arm_it():
+    low = {"thresholds": {"yes": 0.5}, "hysteresis": 0.25, "smoothing_ms": 0, "refractory_ms": 0}
+    assert heard(detector(**low), [0.5, 0.25, 0.5]) == [(0, "yes")]
+    assert heard(detector(**low), [0.5, 0.25 - BELOW, 0.5]) == [(0, "yes"), (2, "yes")]
+
+
+def test_a_label_that_waits_fires_on_the_very_step_that_ends_the_refractory_time():
+    both = {"thresholds": {"yes": 0.3, "no": 0.3}, "smoothing_ms": 0, "refractory_ms": 200}
+    assert heard(detector(**both), [0.5] * 30, [0.4] * 30) == [(0, "yes"), (10, "no")]
+
+
+def test_scores_of_any_float_and_of_a_column_are_scores():
+    rows = np.asfortranarray(np.tile([[0.25, 0.7, 0.05]], (4, 1)))
+    watch = detector()
+    assert [watch.push(row, 0.0) is not None for row in rows] == [False, False, True, False]
+
+
+def test_an_average_too_long_for_a_devices_sums_is_made_in_numpy():
+    def compiled(steps):
+        spec = DetectorSpec({"yes": 0.5}, smoothing_ms=steps)
+        return native_detectors(DetectorConstants.of(spec, LABELS, 1), 3, 1, Recorder)
+
+    assert compiled(65535) is not None  # 65535 * 32768 is below 2**31
+    assert compiled(65536) is None
+
+
+def test_a_detector_is_one_stream_of_the_module_it_is_given():
+    watch = Detector(DetectorSpec({"no": 0.5}, 60, refractory_ms=200), LABELS, STEP_MS,
+                     Recorder)
+    assert watch._state._native.given[:5] == (1, 3, 1, 3, 10)
+
+
+class Recorder:
+    """A compiled module that keeps what it was given."""
+
+    class Detector:
+        def __init__(self, *given):
+            self.given = given
 
 
 def by_hand(scores, thresholds, n, pause, hysteresis):
