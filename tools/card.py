@@ -110,7 +110,8 @@ def write_card(path: Path, model: Path, run: Path, measured: Measured, command: 
                alike: Mapping[str, int], times: int) -> None:
     """Write the card of `model`; `alike`: how many of so many times each word fired it."""
     spec = bundle.read(model).spec
-    detector = measured.detector
+    detector = spec.detector
+    assert detector is not None, "the bundled model detects"
     unheard = _unheard(measured, spec.profile)
     path.write_text(CARD.format(
         bytes=model.stat().st_size, profile=spec.profile, sha256=spec.model_sha256,

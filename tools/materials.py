@@ -228,14 +228,17 @@ class Speaker:
         self.rng = rng
         self.espeak = the_espeak()
         self.variants = [name for name in variants() if name not in UNNATURAL]
+        self.said = 0
 
     def say(self, text: str) -> tuple[Samples, list[tuple[int, int]]]:
         """Samples without silence at the ends; (character, sample) where each word begins."""
         voice = str(self.rng.choice(ACCENTS))
         if self.rng.random() < 0.8:
             voice += "+" + str(self.rng.choice(self.variants))
+        self.said += 1  # espeak-ng would begin its random numbers by the clock
         said = self.espeak.say(text, voice, int(self.rng.integers(110, 231)),
-                               int(self.rng.integers(15, 86)), int(self.rng.integers(20, 81)))
+                               int(self.rng.integers(15, 86)), int(self.rng.integers(20, 81)),
+                               self.said)
         ratio = RATE / self.espeak.sample_rate_hz
         samples = soxr.resample(said.samples.astype(np.float32), self.espeak.sample_rate_hz,
                                 RATE, quality="MQ")
