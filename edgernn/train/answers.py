@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgernn.errors import DataError, ModelError
 from edgernn.frontend import make_frontend
+from edgernn.frontend.logmel import LogMel
 from edgernn.spec import ModelSpec
 from edgernn.step import StepModel
 from edgernn.train.dataset import AudioSet, DataSet, SensorSet
@@ -122,9 +123,8 @@ def heard_by(spec: ModelSpec, data: DataSet, split: str, cache: FeatureCache | N
                                                           strict=True)
                  if split in ("all", clip.split)]
         _check_any(clips, split, {clip.split for clip in data.recordings})
-        after = int(LATE_S * frontend.spec.sample_rate_hz) if spec.task == "spot" else 0
-        sequences = _laid([rows(frontend, np.pad(samples, (0, after)), cache)
-                           for _, samples in clips],
+        heard = _with_silence if spec.task == "spot" else rows
+        sequences = _laid([heard(frontend, samples, cache) for _, samples in clips],
                           [codes[clip.label] for clip, _ in clips])
         return _asked(spec, sequences, tuple(clip.speaker for clip, _ in clips))
     if isinstance(data, SensorSet):
@@ -141,6 +141,20 @@ def heard_by(spec: ModelSpec, data: DataSet, split: str, cache: FeatureCache | N
     if sequences.targets is None or sequences.targets.ndim == 1:
         sequences = _recoded(sequences, [codes[label] for label in data.labels])
     return _asked(spec, sequences, ("",) * len(sequences))
+
+
+def _with_silence(frontend: Any, samples: NDArray[np.int16], cache: FeatureCache | None
+                  ) -> NDArray[Any]:
+    """Rows of a recording and of the silence in which a spotter answers to it.
+
+    A log-mel row is of its own samples alone: those of the recording may come from the cache.
+    """
+    silence = int(LATE_S * frontend.spec.sample_rate_hz)
+    if not isinstance(frontend, LogMel):
+        return rows(frontend, np.pad(samples, (0, silence)), cache)
+    known = rows(frontend, samples, cache)
+    rest = np.pad(samples[len(known) * frontend.hop:], (0, silence))
+    return np.concatenate([known, frontend.whole(rest)])
 
 
 def _asked(spec: ModelSpec, sequences: Sequences, speakers: tuple[str, ...]) -> Heard:

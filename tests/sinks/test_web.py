@@ -13,7 +13,7 @@ import pytest
 
 from edgernn import bundle
 from edgernn.cli.models import BUNDLED
-from edgernn.detect import Detection
+from edgernn.detect import Detection, smoothed_steps
 from edgernn.errors import ConfigError, OutputError
 from edgernn.frames import Frame
 from edgernn.sinks import web
@@ -100,9 +100,10 @@ def test_a_browser_is_told_every_row_and_score_and_detection(page, listener):
     assert told["model"]["thresholds"] == bundle.read(BUNDLED).spec.detector.thresholds
     assert [(pytest.approx(at), row) for at, row in want_rows] == [
         (at, row) for at, row in told["rows"]]
-    # What a detector of 100 ms compares with its thresholds: the mean of five.
-    padded = np.concatenate([np.zeros((4, 3)), [scores for _, scores in want_scores]])
-    means = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0).mean(axis=-1)
+    # What the detector compares with its thresholds: the mean of some steps.
+    n = smoothed_steps(bundle.read(BUNDLED).spec.detector, 20)
+    padded = np.concatenate([np.zeros((n - 1, 3)), [scores for _, scores in want_scores]])
+    means = np.lib.stride_tricks.sliding_window_view(padded, n, axis=0).mean(axis=-1)
     assert np.allclose([scores for _, scores in told["scores"]], means, atol=1e-4)
     assert [at for at, _ in told["scores"]] == pytest.approx([at for at, _ in want_scores])
     assert told["found"] == [{"label": "alexa", "score": 0.8765, "time_s": 1.234}]
