@@ -64,7 +64,7 @@ CONFIG = TrainConfig(
 TEACHER = dataclasses.replace(CONFIG, units=80, front=48, dropout=0.2, epochs=22)
 """Twice the weights, too large for the device: its answers teach the small one."""
 DETECTOR = DetectorSpec({"computer": 0.16, "alexa": 0.56}, smoothing_ms=300, refractory_ms=1000)
-"""Chosen in sight of the curve in the card; averages of 100 ms gave a third more false alarms."""
+"""Chosen in sight of the curve in the card; averages of 100 ms gave a quarter more false alarms."""
 BLOCK = 50
 """Scenes drawn from one seed."""
 TIMES = 10

@@ -241,7 +241,7 @@ def _noises(folder: Path, noise: Sequence[Path],
     """Background that can be used, and what of it cannot."""
     samples, skipped = [], []
     own = folder / NOISE_FOLDER
-    for path in sound_files(noise or [own][:own.exists()]):
+    for path in sound_files(noise or ([own] if own.exists() else [])):
         found = usable(path, sample_rate_hz)
         if isinstance(found, str):
             skipped.append(Skipped(path, found))
