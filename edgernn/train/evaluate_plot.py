@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from edgernn.train.svg import COLOURS, HEIGHT, SOFT, draw
 
 MOST_LABELS = 30
 """More in one confusion matrix cannot be read."""
+MISSES_SHOWN = (0.001, 0.99)
+"""The normal distribution has no place for 0 and 1."""
+MISS_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
 
 
 def write(tree: Tree, path: Path) -> None:
@@ -58,9 +62,12 @@ def drawn(tree: Tree, labels: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _det(axes: Any, tree: Tree) -> None:
+    """On the axes of such curves (Martin et al. 1997, "The DET curve in assessment of detection
+    task performance"): misses by the normal distribution, false alarms logarithmic, but for the
+    first alarm's worth of the axis, which is linear, so that none at all has its place."""
     curve = tree["thresholds"]
     rates = [each["per_hour"] for each in curve]
-    misses = [100 * each["miss_rate"] for each in curve]
+    misses = np.clip([each["miss_rate"] for each in curve], *MISSES_SHOWN)
     low, high = np.array([each["interval"] for each in curve]).T
     axes.fill_betweenx(misses, low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
     axes.hlines(misses, low, high, color=COLOURS[0], alpha=0.3, linewidth=0.8)
@@ -72,8 +79,21 @@ def _det(axes: Any, tree: Tree) -> None:
     for (rate, miss), each in list(places.items())[::-2]:
         axes.annotate(f"{each['threshold']:g}", (rate, miss), xytext=(4, 4),
                       textcoords="offset points", fontsize=7)
+    normal = NormalDist()
+    axes.set_yscale("function", functions=(
+        np.vectorize(lambda p: normal.inv_cdf(min(max(p, 1e-4), 1 - 1e-4)), otypes=[float]),
+        np.vectorize(normal.cdf, otypes=[float])))
+    shown = [p for p in MISS_TICKS if misses.min() / 2 <= p <= max(2 * misses.max(), 0.1)]
+    axes.set_yticks(shown, [f"{100 * p:g}" for p in shown])
+    first = min([rate for rate in rates if rate], default=1.0)
+    axes.set_xscale("symlog", linthresh=first, linscale=0.5)
+    ticks = [0, *(base * 10.0 ** power for power in range(-2, 5) for base in (1, 2, 5)
+                  if first / 2 <= base * 10.0 ** power <= max(high))]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     axes.set(xlabel="false alarms an hour (shaded: 95 %), by threshold", xlim=(0, None),
-             ylim=(0, None), ylabel=f"words missed, %, {tree['read_at']}, carried")
+             ylim=(shown[0], min(1.6 * misses.max() + 0.01, 0.995)),
+             ylabel=f"words missed, %, {tree['read_at']}, carried")
 
 
 def _roc(axes: Any, tree: Tree) -> None:
