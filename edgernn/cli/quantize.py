@@ -19,6 +19,8 @@ from edgernn.spec import DRIFT_POLICIES
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True))
+@click.argument("others", metavar="[RUN]...", nargs=-1,
+                type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
               help="The .tflite to write.")
 @click.option("--target", type=click.Choice(["edgetpu"]),
@@ -45,14 +47,18 @@ from edgernn.spec import DRIFT_POLICIES
 @click.option("--vocabulary", type=click.Path(path_type=Path), metavar="FILE",
               help="Keras model with an Embedding only: its tokens from row 2, one a line; row 0 "
                    "is padding, 1 an unknown token.")
-def command(run: Path, out: Path, target: str | None, profile: str | None, weights: str | None,
-            reset_state: str, calibration: Path | None, labels: str,
-            vocabulary: Path | None) -> None:
-    """Quantize RUN to one int8 step model.
+def command(run: Path, others: tuple[Path, ...], out: Path, target: str | None,
+            profile: str | None, weights: str | None, reset_state: str,
+            calibration: Path | None, labels: str, vocabulary: Path | None) -> None:
+    """Quantize RUN, or several RUNs together, to one int8 step model.
 
     RUN is the folder that `edgernn train` wrote, or a Keras model built by hand and saved
     as .keras or .h5: Sequential or functional, of Dense, GRU, LSTM, SimpleRNN, causal Conv1D,
     Embedding and norms; what a step cannot do is refused by the layer's name.
+
+    Of several runs, trained apart for the same question, the model holds all networks and
+    answers with the mean of their logits: what one of them mistakes for a word the others vote
+    down.
 
     Calibrates on the run's own frames (or on --calibrate) fed as a stream, writes the .tflite
     with its labels, frontend, states and thresholds inside, and prints what it cost: a table
@@ -64,6 +70,9 @@ def command(run: Path, out: Path, target: str | None, profile: str | None, weigh
     if run.is_dir() and (calibration or labels or vocabulary):
         raise click.UsageError("--calibrate, --labels and --vocabulary are for a Keras model; a "
                                "run folder has all that in it")
+    if others and not run.is_dir():
+        raise click.UsageError("several RUNs were given, one of them a Keras model; folders that "
+                               "edgernn train wrote can be averaged")
     if target and profile not in (None, "int8"):
         raise click.UsageError(f"--target {target} takes 8 bits alone; --profile {profile} has 16. "
                                "Leave --profile out")
@@ -82,7 +91,7 @@ def command(run: Path, out: Path, target: str | None, profile: str | None, weigh
         if run.is_dir():
             from edgernn.train.quantize import quantize_run
 
-            report = quantize_run(run, **common)
+            report = quantize_run(run, **common, others=others)
         else:
             from edgernn.train.keras_quantize import quantize_keras
 

@@ -8,7 +8,7 @@ from edgernn.spec import DetectorSpec
 from edgernn.train.evaluation import Outcome, Track, compare, detect
 from edgernn.train.intervals import poisson_bound
 
-SMOOTHINGS_MS = (40, 60, 100, 160, 240)
+SMOOTHINGS_MS = (40, 60, 100, 160, 240, 320)
 """Lengths of the average over scores that are tried."""
 HYSTERESES = (0.05, 0.1, 0.2, 0.3, 0.5)
 REFRACTORIES_MS = (250, 500, 1000, 1500, 2000)

@@ -14,7 +14,7 @@ from edgernn.train.blocks.block import Context, State
 from edgernn.train.calibrate import Ranges
 from edgernn.train.flatbuffer import GraphWriter
 from edgernn.train.intops import Calls, IntOps
-from edgernn.train.network import Network, prefix
+from edgernn.train.network import Network
 from edgernn.train.profile import TANH, Profile, power_of_two, symmetric
 
 LOGMEL_INPUT = {"int8": QType("int8", 1 / 32), "int16": QType("int16", 1 / 1024)}
@@ -48,8 +48,7 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     architecture = network.architecture
     writer = GraphWriter("edgernn step")
     x_type = _input_type(network, profile, ranges)
-    first = prefix(0, architecture.layers[0])
-    states = {name: x_type if state.of_input and name.startswith(first) else
+    states = {name: x_type if state.of_input and name.startswith(network.first) else
               _state_type(name, state, profile, ranges)
               for name, state in network.states.items()}
     ops = IntOps(writer, profile, ranges, states, per_channel)

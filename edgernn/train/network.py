@@ -38,6 +38,8 @@ class Network:
     architecture: Architecture
     weights: tuple[Weights, ...]
     """One mapping per layer, as `Block.split` names them."""
+    stem: str = ""
+    """How the names of all its tensors begin, where it is one of several in a graph."""
 
     @classmethod
     def load(cls, run: Path) -> "Network":
@@ -80,11 +82,16 @@ class Network:
         return {stem + name: context for stem, layer, width in self._layers()
                 for name, context in BLOCKS[layer.kind].contexts(layer, width).items()}
 
+    @property
+    def first(self) -> tuple[str, ...]:
+        """How tensors begin of the layer that is given the input; of several networks each."""
+        return (self.stem + prefix(0, self.architecture.layers[0]),)
+
     def _layers(self) -> Iterator[tuple[str, Layer, int]]:
         """How each layer's tensors begin, the layer, and the width of its input."""
         width = self.architecture.features
         for index, layer in enumerate(self.architecture.layers):
-            yield prefix(index, layer), layer, width
+            yield self.stem + prefix(index, layer), layer, width
             width = BLOCKS[layer.kind].outputs(layer, width)
 
     def step(self, ops: Ops[Any], x: Any, states: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -92,10 +99,15 @@ class Network:
 
         `states` has the keys of `self.states` and of `self.contexts`.
         """
+        return self.through(ops, x, states, len(self.architecture.layers))
+
+    def through(self, ops: Ops[Any], x: Any, states: Mapping[str, Any], count: int
+                ) -> tuple[Any, dict[str, Any]]:
+        """What the first `count` layers make of a frame; see `step`."""
         new: dict[str, Any] = {}
         layers = self.architecture.layers
-        for index, (layer, w) in enumerate(zip(layers, self.weights, strict=True)):
-            stem = prefix(index, layer)
+        for index, (layer, w) in enumerate(zip(layers[:count], self.weights, strict=False)):
+            stem = self.stem + prefix(index, layer)
             block = BLOCKS[layer.kind]
             precision = block.precision(layer)
             if precision == "matmul" and _feeds_gates(layers, index):

@@ -1,13 +1,14 @@
 """A run folder becomes one .tflite: calibrate, write, measure, bundle.  No TensorFlow."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import bundle
+from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
 from edgernn.train import bidirection
@@ -15,6 +16,7 @@ from edgernn.train.assembly import quantize_parts
 from edgernn.train.bidirection import FORWARD
 from edgernn.train.blocks.ops import Array
 from edgernn.train.calibrate import calibrate
+from edgernn.train.committee import Committee
 from edgernn.train.emit import emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.measure import METRICS, measure
@@ -34,6 +36,7 @@ from edgernn.train.transducer import DECODER
 def quantize_run(
     run: Path, out: Path, profile: str = "int8x16", per_channel: bool = True,
     command: str = "", progress: Progress = lambda title, frames: lambda done: None,
+    others: Sequence[Path] = (),
 ) -> Report:
     """Quantize a trained run and write the model.
 
@@ -51,6 +54,9 @@ def quantize_run(
         Kept in the model as its origin.
     progress : callable
         See `Progress`.
+    others : paths
+        More runs, whose scores are averaged with those of the first (`Committee`); it is
+        calibrated and measured on the frames of the first.
 
     Raises
     ------
@@ -58,14 +64,19 @@ def quantize_run(
         If the run is incomplete, or holds what a step cannot represent.
     """
     get_profile(profile)
+    for each in (run, *others) if others else ():
+        if (each / FORWARD).is_dir() or (each / DECODER).is_dir():
+            raise QuantizeError(f"{each} is a run of several parts; runs of one were needed to be "
+                                "averaged. Quantize it alone")
     if (run / FORWARD).is_dir():
         return bidirection.quantize_parts(run, out, profile, per_channel, command, progress)
     if (run / DECODER).is_dir():
         return quantize_parts(run, out, profile, per_channel, command, progress)
-    network = Network.load(run)
+    network = Committee.of([Network.load(each) for each in (run, *others)])
     sequences = load_sequences(run, network.architecture.features)
-    return quantize_network(network, sequences, out, profile, per_channel,
-                            provenance([run / "weights.npz"], command), progress)
+    return quantize_network(
+        network, sequences, out, profile, per_channel,
+        provenance([each / "weights.npz" for each in (run, *others)], command), progress)
 
 
 def quantize_network(

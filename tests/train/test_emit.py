@@ -15,6 +15,7 @@ from edgernn.spec import LogMelSpec, ModelSpec
 from edgernn.step import StepModel
 from edgernn.train.architecture import Layer
 from edgernn.train.calibrate import calibrate
+from edgernn.train.committee import Committee
 from edgernn.train.emit import _needed, _scheduled, emit
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
@@ -42,11 +43,18 @@ SHAPES = {
     "dense, residual gru, residual dense, layer norm, lstm": (
         Layer("dense", 12, "relu"), Layer("gru", 12, residual=True),
         Layer("dense", 12, "tanh", residual=True), Layer("layer_norm", 12), Layer("lstm", 8)),
+    "committee of a gru, an lstm, and a conv and a gru": [
+        (Layer("gru", 12),), (Layer("dense", 8, "relu"), Layer("lstm", 8)),
+        (Layer("conv1d", 12, "relu", kernel=4), Layer("gru", 8))],
 }
+"""Layers of a network, or of several that are averaged."""
 
 
 def build(name, profile, per_channel=True):
-    network = networks.network(*SHAPES[name])
+    shape = SHAPES[name]
+    network = Committee.of([
+        networks.network(*layers, seed=seed)
+        for seed, layers in enumerate(shape if isinstance(shape, list) else [shape])])
     ranges = calibrate(network, networks.sequences())
     return network, *emit(network, ranges, get_profile(profile), per_channel)
 
