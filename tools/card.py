@@ -68,8 +68,8 @@ sight of these figures too.
 
 - {hours:.1f} hours of people are not a household.  Raise the threshold (`--threshold`) where it
   fires too often.
-- Some 40 people taught it these words (16 of them "computer"), mostly adults near a microphone, and
-  synthetic voices.  Children, strong accents and far-field speech will be missed more often.
+- About 50 voices taught it these words, mostly adults near a microphone.  Children, strong
+  accents and far-field speech will be missed more often.
 - The speakers' identities were estimated by whoever prepared the data, from voice
   embeddings; a person may be on both sides of a split.
 - Words that sound nearly the same fire it, of {times} times that espeak-ng says each by itself:
@@ -82,8 +82,6 @@ sight of these figures too.
 |---|---|---|
 | Picovoice wake-word-benchmark, `computer` and `alexa`, train split | Apache-2.0 | the words |
 | the same, validation split | Apache-2.0 | measured only |
-| {community}, "computer" and "hey computer" by three people | public domain | the words |
-| speech synthesized by Kokoro-82M, 54 voices mixed anew for every text (Apache-2.0 weights; `tools/say_kokoro.py`) | own | the words, confusable words, sentences |
 | LibriSpeech train-clean-100, 251 readers, 52 min, in {resemblyzer} | CC BY 4.0 \
 | rejected speech, babble |
 | other wake words of the benchmark, by voices of the train split (an estimate: \

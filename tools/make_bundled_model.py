@@ -21,8 +21,10 @@ import click
 import numpy as np
 from card import write_card
 from materials import (
+    ALIKE,
     CLONES,
     RATE,
+    WORDS,
     Materials,
     Samples,
     Speaker,
@@ -38,7 +40,6 @@ from rich.console import Console
 from rich.progress import track
 from scene_pool import ScenePool, held_out_sequences
 from scenes import SceneMaker
-from texts import ALIKE, WORDS
 from trials import Measured, measure, trials_of
 
 from edgernn import bundle
@@ -76,8 +77,6 @@ _maker: SceneMaker
               default="../shared/data", help="The folder that holds wakewords_picovoice.")
 @click.option("--clones", type=click.Path(exists=True, file_okay=False, path_type=Path),
               default="../clones", help=f"The folder that holds clones of {', '.join(CLONES)}.")
-@click.option("--kokoro", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              default="build/wakeword/kokoro", help="What tools/say_kokoro.py wrote.")
 @click.option("--work", type=click.Path(path_type=Path), default="build/wakeword",
               help="Where the run folder goes.")
 @click.option("--out", type=click.Path(path_type=Path),
@@ -94,8 +93,8 @@ _maker: SceneMaker
 @click.option("--reuse", is_flag=True, help="Keep the run folder's weights; only quantize again.")
 @click.option("--keep-teacher", is_flag=True, help="Do not train a teacher that is there again.")
 @click.option("--card-only", is_flag=True, help="Keep what was measured; write the card again.")
-def main(data: Path, clones: Path, kokoro: Path, work: Path, out: Path, pool: int, scenes: int,
-         epochs: int, spoken: int, talk_hours: float, seed: int, processes: int, reuse: bool,
+def main(data: Path, clones: Path, work: Path, out: Path, pool: int, scenes: int, epochs: int,
+         spoken: int, talk_hours: float, seed: int, processes: int, reuse: bool,
          keep_teacher: bool, card_only: bool) -> None:
     """Make the bundled model and its card."""
     run = work / "run"
@@ -103,8 +102,8 @@ def main(data: Path, clones: Path, kokoro: Path, work: Path, out: Path, pool: in
         if not reuse:
             print("espeak-ng speaks", file=sys.stderr)
             config = dataclasses.replace(CONFIG, scenes=scenes, epochs=epochs, seed=seed)
-            materials = gather(data, clones, kokoro, seed, spoken, processes)
-            train(materials, held_out(data), run, pool, config, processes, keep_teacher)
+            train(gather(data, clones, seed, spoken), held_out(data), run, pool, config, processes,
+                  keep_teacher)
         report = quantize_run(run, out, "int8x16", command=_command())
         say(model=str(out), bytes=report.bytes, reject_and_words=report.integers)
         finish(data, run, out, talk(data, talk_hours, seed, processes), strangers(clones))

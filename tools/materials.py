@@ -1,4 +1,4 @@
-"""The sounds the bundled model learns from: recordings of people, espeak-ng, and Kokoro.
+"""The sounds the bundled model learns from: read from shared/data, or spoken by espeak-ng.
 
 All samples are float32 in int16 units at 16 kHz.
 """
@@ -14,15 +14,19 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from texts import CARRIERS, CONFUSABLE, SENTENCES, WORDS, neighbours, vocabulary
 
 from edgernn.synth.espeak import ACCENTS, UNNATURAL, the_espeak, variants
+from edgernn.synth.phonemes import edits
 from edgernn.train.readers.audio import read_sounds
 from edgernn.train.words import find_word
 
 Samples = NDArray[np.float32]
 
 RATE = 16000
+WORDS = ("computer", "alexa")
+PHONEMES = {"computer": ["K", "AH", "M", "P", "Y", "UW", "T", "ER"],
+            "alexa": ["AH", "L", "EH", "K", "S", "AH"]}
+"""As CMUdict writes them, without stress."""
 NOISES = ("doing_the_dishes", "exercise_bike", "pink_noise", "white_noise")
 
 
@@ -56,12 +60,6 @@ class Materials:
     """Wake words said by espeak-ng, alone or in a sentence."""
     distractors: tuple[Samples, ...]
     """Anything else said by espeak-ng."""
-    sentences: tuple[Samples, ...]
-    """Sentences of random words said by espeak-ng, many of which sound like a wake word."""
-    voiced: tuple[Clip, ...]
-    """Wake words said by a neural voice, alone or in a sentence: hundreds of speakers."""
-    voiced_others: tuple[Samples, ...]
-    """Anything else said by it."""
 
 
 def read(path: Path) -> Samples:
@@ -86,38 +84,6 @@ def clips(data: Path, split: str) -> list[Clip]:
             found.append(Clip(samples, row["label"], *find_word(samples),
                               row["speaker_cluster"], row["path"]))
     return found
-
-
-def community(clones: Path) -> list[Clip]:
-    """The word "computer" as Mycroft's community says it; a speaker is who gave the licence."""
-    folder = clones / "Precise-Community-Data"
-    givers = {Path(name).stem: path.stem.split("-", 2)[2]
-              for path in sorted((folder / "licenses").glob("license-2*.txt"))
-              for name in path.read_text(encoding="utf-8").split()}
-    found = []
-    for part in COMPUTER:
-        for path in sorted((folder / part).glob("*.wav")):
-            samples = read(path)
-            start, end = find_word(samples)
-            if end - start < RATE * 5 // 4:  # longer: noise was taken for the word's end
-                found.append(Clip(samples, "computer", start, end, givers.get(path.stem, ""),
-                                  f"{part}/{path.name}"))
-    return found
-
-
-def voiced(folder: Path) -> tuple[list[Clip], list[Samples]]:
-    """Wake words, and anything else, that `tools/say_kokoro.py` let a neural voice say."""
-    words, rest = [], []
-    for row in index(folder):
-        samples = read(folder / row["path"])
-        loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
-        first, last = int(loud[0]), int(loud[-1]) + 1
-        if row["label"]:
-            words.append(Clip(samples[first:last], row["label"], int(row["start"]) - first,
-                              int(row["end"]) - first, "Kokoro", row["path"]))
-        else:
-            rest.append(samples[first:last])
-    return words, rest
 
 
 def speech(data: Path) -> dict[str, Samples]:
@@ -145,8 +111,6 @@ at a cosine of 0.78; a cluster is here if half of it is within 0.75 of a recordi
 split, and nine in ten of it are not within 0.72 of one of the validation split."""
 SINGLE_WORDS = 3000
 """Recordings of Speech Commands that are learned to be no wake word."""
-COMPUTER = ("computer/en", "heycomputer/en")
-"""Where Mycroft's community says "computer" (or "hey computer")."""
 COMMUNITY = ("athena/en", "amelia/en", "heysavant/wake-word/en", "heysavant/not-wake-words/en",
              "heychatterbox/en-us", "not-wake-words/en")
 
@@ -210,6 +174,51 @@ def digits(data: Path, count: int, rng: np.random.Generator) -> list[Samples]:
     rows = index(data / "fsdd")
     return [read(data / "fsdd" / rows[i]["path"])
             for i in rng.choice(len(rows), count, replace=False)]
+
+
+# What espeak-ng says.  Near homophones ("come pewter", "a Lexer") are left out:
+# to reject them the model would have to give up accents of the words themselves.
+CARRIERS = (
+    "please ask the {} to play some jazz", "{} what time is it", "hey {} turn on the light",
+    "i told {} about the weather", "my {} is too slow", "the {} in the kitchen is broken",
+    "good morning {}", "{} set a timer for ten minutes", "is the {} still running",
+    "she said {} three times", "okay {} stop", "can you hear me {}",
+    "a new {} costs a lot of money", "{} play the news", "no {} not that one", "thank you {}",
+)
+SENTENCES = (
+    "please ask the neighbour to play some jazz", "what time is it",
+    "hey there turn on the light", "i told him about the weather", "my old car is too slow",
+    "the radio in the kitchen is broken", "good morning everyone",
+    "set a timer for ten minutes", "is the engine still running", "okay stop it now",
+    "can you hear me over there", "a new table costs a lot of money", "play the news please",
+    "no not that one", "thank you very much", "turn the volume down a little",
+    "where did you put the keys", "the committee will compare the two companies",
+    "he has to commute to the election office", "complete the letter and compose another",
+    "electric lights were allowed at the lake", "the next lecture is about texas and alaska",
+    "commuters collect at the station", "a tutor and a recruiter met the suitor",
+    "some people come to the pewter shop", "we confused her with the computing department",
+    "the competition was about composing music",
+)
+CONFUSABLE = (
+    "commuter", "commute", "compute", "computing", "computation", "computed", "compact",
+    "companion", "competitor", "compare", "company", "complete", "commuted", "compost",
+    "composer", "consumer", "tutor", "looter", "neuter", "scooter",
+    "recruiter", "polluter", "shooter", "router", "the future", "peter", "jupiter",
+    "confuse her", "come to her", "suitor", "communicate", "alex", "alexis", "alexander",
+    "election", "electra", "lexus", "elixir", "a lecture", "a lesson", "texas", "alaska",
+    "erica", "electric", "elect her", "elects him", "a lexicon", "lexical", "alyssa", "elsa",
+    "allergic", "a leg", "the next one", "felix", "flexes", "election day", "electronic",
+    "a letter", "a lecturer", "all exits", "alexandria", "i like the", "i'll ask her",
+    "let's see", "lexie", "dialects", "reflex", "complexes",
+)
+
+
+ALIKE = (
+    "commuter", "computation", "computing", "compare", "company", "complete", "the future",
+    "jupiter", "elixir", "a lecture", "a letter", "lexus", "texas", "alex", "alaska", "electric",
+    "electronic",
+)
+"""What the card tells of, whether it fires the model."""
 
 
 class Speaker:
@@ -276,17 +285,10 @@ def spoken_distractors(speaker: Speaker, known: dict[str, list[str]], words: int
     return said
 
 
-def talk(data: Path, hours: float, seed: int, processes: int, alike: float = 0.0
-         ) -> list[NDArray[np.int16]]:
-    """Hours of sentences of random words of the dictionary, each by a voice drawn anew.
-
-    A share `alike` of the words are drawn from those that sound most like a wake word; what is
-    said with another share has nothing in common with it.
-    """
+def talk(data: Path, hours: float, seed: int, processes: int) -> list[NDArray[np.int16]]:
+    """Hours of sentences of random words of the dictionary, each by a voice drawn anew."""
     known, said, seconds = vocabulary(data), [], 0.0
-    near = [name for word in WORDS for name in neighbours(known, word, 400)]
-    blocks = ((list(known), near, alike, (seed, 77 + round(100 * alike), block))
-              for block in itertools.count())
+    blocks = ((list(known), (seed, 77, block)) for block in itertools.count())
     # Not forked: espeak-ng may speak in this process already, and a copy of it waits for ever.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         # As many at a time as processes, so that few are spoken in vain.
@@ -297,26 +299,31 @@ def talk(data: Path, hours: float, seed: int, processes: int, alike: float = 0.0
     return said
 
 
-def _talk(job: tuple[list[str], list[str], float, tuple[int, ...]]) -> list[NDArray[np.int16]]:
-    words, near, alike, seed = job
+def _talk(job: tuple[list[str], tuple[int, ...]]) -> list[NDArray[np.int16]]:
+    words, seed = job
     speaker = Speaker(np.random.default_rng(seed))
-    texts = []
-    for _ in range(50):
-        count = int(speaker.rng.integers(6, 15))
-        odd = int(speaker.rng.binomial(count, alike)) if alike else 0
-        chosen = [*speaker.rng.choice(words, count - odd), *speaker.rng.choice(near, odd)]
-        texts.append(" ".join(speaker.rng.permutation(chosen) if odd else chosen))
+    texts = [" ".join(speaker.rng.choice(words, int(speaker.rng.integers(6, 15))))
+             for _ in range(50)]
     return [np.rint(speaker.say(text)[0]).astype(np.int16) for text in texts]
 
 
-TALK_HOURS = 2.0
-"""Of espeak-ng's sentences to learn from."""
-ALIKE_SHARE = 0.3
-"""Of their words sound like a wake word."""
+def vocabulary(data: Path) -> dict[str, list[str]]:
+    """Words of CMUdict that neither are nor end like a wake word, with their phonemes."""
+    with open(data / "text_cmudict" / "dev.tsv", encoding="utf-8") as file:
+        words = dict(line.rstrip("\n").split("\t") for line in file)
+    return {word: [phoneme.rstrip("012") for phoneme in phonemes.split()]
+            for word, phonemes in words.items()
+            if len(word) > 2 and not word.startswith(("comput", "alex"))
+            and not word.endswith(("puter", "lexa", "lexer"))}
 
 
-def gather(data: Path, clones: Path, kokoro: Path, seed: int, said: int = 700,
-           processes: int = 2) -> Materials:
+def neighbours(known: dict[str, list[str]], word: str, count: int) -> list[str]:
+    """Words that sound most like a wake word, but differ in two phonemes at least."""
+    ranked = sorted((edits(phonemes, PHONEMES[word]), name) for name, phonemes in known.items())
+    return [name for distance, name in ranked if distance >= 2][:count]
+
+
+def gather(data: Path, clones: Path, seed: int, said: int = 700) -> Materials:
     """Everything to train on."""
     rng = np.random.default_rng(seed)
     speaker = Speaker(rng)
@@ -325,12 +332,8 @@ def gather(data: Path, clones: Path, kokoro: Path, seed: int, said: int = 700,
         spoken += spoken_alone(speaker, word, said)
         spoken += spoken_in_sentences(speaker, word, said * 5 // 7)
     distractors = spoken_distractors(speaker, vocabulary(data), said * 22 // 7, said * 18 // 7)
-    sentences = talk(data, TALK_HOURS, seed, processes, ALIKE_SHARE)
-    words, rest = voiced(kokoro)
     return Materials(
-        clips=(*clips(data, "train"), *community(clones)),
+        clips=tuple(clips(data, "train")),
         speech=tuple(readers(clones)), others=tuple(others(clones, rng)),
         digits=tuple(digits(data, 400, rng)), noises=noises(data, "first"),
-        spoken=tuple(spoken), distractors=tuple(distractors),
-        sentences=tuple(one.astype(np.float32) for one in sentences),
-        voiced=tuple(words), voiced_others=tuple(rest))
+        spoken=tuple(spoken), distractors=tuple(distractors))

@@ -1,6 +1,6 @@
 """Training scenes: wake words anywhere in speech, noise and silence, a target for every frame.
 
-A scene is a few seconds of a lane of voices (wake words, read speech, espeak-ng, Kokoro,
+A scene is a few seconds of a lane of voices (wake words, read speech, espeak-ng,
 digits, pieces of wake words) over noise, in a room, through a microphone.  The model meets each
 word with its state already full of something else, as on a device.
 """
@@ -47,7 +47,6 @@ class SceneMaker:
         self.frontend = LogMel(LogMelSpec())
         self.clips = {word: [c for c in materials.clips if c.label == word] for word in WORDS}
         self.spoken = {word: [c for c in materials.spoken if c.label == word] for word in WORDS}
-        self.voiced = {word: [c for c in materials.voiced if c.label == word] for word in WORDS}
         self.chances = {word: _by_speaker(found) for word, found in self.clips.items()}
 
     def __call__(
@@ -102,46 +101,38 @@ class SceneMaker:
         """People from end to end, mostly as recorded: what a false alarm is made of."""
         ratio = 1.0 if rng.random() < 0.6 else rng.uniform(0.85, 1.18)
         length = int(self.samples * ratio) + 1
-        chance = rng.random()
-        samples = (_pick(rng, self.materials.speech) if chance < 0.35
-                   else self._one_after_another(rng, length, self.materials.others)
-                   if chance < 0.8
-                   else self._one_after_another(rng, length, self.materials.sentences)
-                   if chance < 0.9
-                   else self._one_after_another(rng, length, self.materials.voiced_others))
+        samples = (_pick(rng, self.materials.speech) if rng.random() < 0.4
+                   else self._one_after_another(rng, length))
         start = int(rng.integers(max(1, len(samples) - length)))
         cut = np.resize(faster(samples[start:start + length], ratio), self.samples)
         return (cut / np.float32(rms(cut)), np.zeros(self.frames, np.int8),
                 np.full(self.frames, TALK_WEIGHT))
 
-    def _one_after_another(self, rng: np.random.Generator, length: int,
-                           among: tuple[Samples, ...]) -> Samples:
-        """Recordings joined as they are: each at its own level."""
+    def _one_after_another(self, rng: np.random.Generator, length: int) -> Samples:
+        """Recordings of other people, joined as they are: each at its own level."""
         joined: list[Samples] = []
         while sum(map(len, joined)) < length:
-            samples = _pick(rng, among)
+            samples = _pick(rng, self.materials.others)
             joined.append(samples / np.float32(rms(samples) * 10 ** (rng.uniform(-4, 4) / 20)))
         return np.concatenate(joined)
 
     def _item(self, rng: np.random.Generator) -> Item:
         chance = rng.random()
         word = int(rng.integers(len(WORDS)))
-        if chance < 0.22:
+        if chance < 0.31:
             return self._wake_word(rng, word)
         if chance < 0.42:
-            voices = self.voiced if chance < 0.36 else self.spoken
-            clip = _pick(rng, voices[WORDS[word]])
+            clip = _pick(rng, self.spoken[WORDS[word]])
             ratio = rng.uniform(0.9, 1.12)
             return Item(faster(clip.samples, ratio), word + 1, int(clip.end / ratio))
         if chance < 0.50:
             return self._piece_of_word(rng, word)
-        if chance < 0.62:
+        if chance < 0.64:
             return self._read_speech(rng)
-        if chance < 0.80:
+        if chance < 0.84:
             return self._other(rng)
-        materials = self.materials
-        samples = _pick(rng, materials.voiced_others if chance < 0.89
-                        else materials.distractors if chance < 0.98 else materials.digits)
+        digits, distractors = self.materials.digits, self.materials.distractors
+        samples = _pick(rng, distractors if chance < 0.97 else digits)
         return Item(faster(samples[:5 * RATE], rng.uniform(0.88, 1.15)))
 
     def _clip(self, rng: np.random.Generator, word: str) -> Clip:
@@ -158,9 +149,7 @@ class SceneMaker:
 
     def _piece_of_word(self, rng: np.random.Generator, word: int) -> Item:
         """Its beginning, its end, or the whole of it backwards: none of them is the word."""
-        people = rng.random() < 0.6
-        clip = (self._clip(rng, WORDS[word]) if people
-                else _pick(rng, self.voiced[WORDS[word]]))
+        clip = self._clip(rng, WORDS[word])
         length, chance = clip.end - clip.start, rng.random()
         if chance < 0.55:
             last = clip.start + int(length * rng.uniform(0.3, 0.58))

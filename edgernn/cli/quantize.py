@@ -31,7 +31,7 @@ from edgernn.spec import DRIFT_POLICIES
                    "int16x8: int16 throughout, most accurate, slowest.  [default: int8x16; "
                    "for edgetpu int8]")
 @click.option("--weights", type=click.Choice(["per-channel", "per-tensor"]),
-              help="One weight scale per unit, or per matrix (12 bytes a unit smaller).  [default: "
+              help="One weight scale per unit, or per matrix (8 bytes a unit smaller).  [default: "
                    "per-channel; for edgetpu per-tensor]")
 @click.option("--reset-state", type=click.Choice(tuple(DRIFT_POLICIES)), default="never",
               show_default=True,

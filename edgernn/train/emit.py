@@ -35,7 +35,7 @@ def emit(network: Network, ranges: Ranges, profile: Profile,
     profile : Profile
     per_channel : bool
         One weight scale per output unit rather than per matrix: more accurate, and
-        12 bytes a unit larger.
+        8 bytes a unit larger: a scale of its weights and one of its bias.
 
     Returns
     -------
