@@ -26,6 +26,8 @@ from edgernn.train.models import BACKWARD
 from edgernn.train.profile import PROFILES, get_profile
 from tests import networks, oracle
 
+pytestmark = pytest.mark.slow
+
 CELLS = {"gru": Layer("gru", 8), "lstm": Layer("lstm", 8), "simple_rnn": Layer("simple_rnn", 8)}
 TOKENS = TokenSpec(tuple("abcdef"))
 

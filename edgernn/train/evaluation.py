@@ -7,6 +7,7 @@ tried afterwards without hearing it all again.
 
 import bisect
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.detect import Detection, Detector
+from edgernn.detect import Detection, replay
 from edgernn.errors import DataError
 from edgernn.frames import Frame
 from edgernn.spec import DetectorSpec
@@ -189,14 +190,10 @@ def hear(model: StepModel, pieces: Iterable[Piece], carry: bool = True) -> Track
 def detect(track: Track, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float
            ) -> list[Detection]:
     """What a detector makes of scores that were kept."""
-    detector, found = Detector(spec, labels, step_ms), []
-    for step, (row, time_s) in enumerate(zip(track.scores, track.times_s.tolist(), strict=True)):
-        if step in track.begins:
-            detector.reset()
-        fired = detector.push(row, time_s)
-        if fired is not None:
-            found.append(fired)
-    return found
+    edges = [0, *sorted(track.begins - {0}), len(track.scores)]
+    return [found for first, last in itertools.pairwise(edges)
+            for found in replay(spec, labels, step_ms, track.scores[first:last],
+                                track.times_s[first:last])]
 
 
 def compare(track: Track, found: Sequence[Detection]) -> Outcome:

@@ -14,6 +14,8 @@ from edgernn.train.diagnose.page import page
 from edgernn.train.sequences import Sequences
 from tests.train.diagnose.runs import GRU, LSTM, RNN, examined, write_run
 
+pytestmark = pytest.mark.slow
+
 
 class Figures(HTMLParser):
     """Ids of the figures, how many hold a plot, and whatever would be fetched."""

@@ -21,6 +21,8 @@ from firmware_export.esphome.rewrite import FEATURE_SCALE, FEATURE_ZERO, rewritt
 from firmware_export.project import Source
 from tests import models, networks
 
+pytestmark = pytest.mark.slow
+
 REGISTERED = {
     "CALL_ONCE", "VAR_HANDLE", "RESHAPE", "READ_VARIABLE", "STRIDED_SLICE", "CONCATENATION",
     "ASSIGN_VARIABLE", "CONV_2D", "MUL", "ADD", "MEAN", "FULLY_CONNECTED", "LOGISTIC", "QUANTIZE",

@@ -18,6 +18,8 @@ from edgernn.synth.corpus import make
 from edgernn.synth.espeak import the_espeak
 from edgernn.synth.plan import OTHER, Wish, recipes
 
+pytestmark = pytest.mark.slow
+
 try:
     import espeakng_loader  # noqa: F401
     import soxr  # noqa: F401

@@ -29,6 +29,8 @@ from edgernn.train.sequences import Sequences
 from tests.sounds import RATE, wandering
 from tests.train.test_quantize import write_run
 
+pytestmark = pytest.mark.slow
+
 
 def evaluate(*arguments):
     return subprocess.run([sys.executable, "-m", "edgernn", "evaluate", *map(str, arguments)],

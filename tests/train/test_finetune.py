@@ -17,6 +17,8 @@ from edgernn.train.quantize import quantize_run
 from edgernn.train.sequences import Sequences
 from tests import networks
 
+pytestmark = pytest.mark.slow
+
 
 def sequences(count=40, features=4, seed=0):
     """Sequences whose label is the sign of the sum of their first column."""
