@@ -51,7 +51,7 @@ def test_the_flags_of_the_training_page_are_there():
     flags = set(re.findall(r"--([a-z][a-z-]*)", page))
     assert len(flags) > 8
     assert {name.replace("-", "_") for name in flags} - set(vars(TrainConfig())) == \
-        {"help", "overwrite"}
+        {"help", "overwrite", "config", "out"}
 
 
 def test_the_options_of_the_page_on_serving_are_there():
