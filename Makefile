@@ -11,7 +11,8 @@ OLD    := .venv-tflite-runtime
 # For the microphone tests a real PortAudio over PulseAudio; for MQTT a broker; for the page a
 # browser; for firmware two compilers of this machine, those of the emulated chips, and the
 # emulators.
-APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils mosquitto mosquitto-clients chromium \
+APT    := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
+          mosquitto mosquitto-clients chromium \
           gcc python3-dev clang libclang-rt-14-dev cmake \
           gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
           gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc \

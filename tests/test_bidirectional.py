@@ -161,7 +161,6 @@ def test_parts_of_two_models_do_not_go_together(parsed):
         Bidirectional(mixed, "emulator")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("cell", CELLS)
 def test_ten_thousand_steps_of_every_part_are_equal_to_tflm(cell, profile):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn.detect import Detector, DetectorConstants, native_detectors, replay
+from edgernn.detect import Detector, DetectorConstants, native_detectors
 from edgernn.errors import ModelError
 from edgernn.spec import DetectorSpec
 
@@ -191,18 +191,3 @@ def test_it_computes_what_its_docstring_says(scores, thresholds, n, pause, hyste
 def test_a_low_threshold_fires_again_whatever_the_hysteresis():
     watch = detector(thresholds={"yes": 0.1}, smoothing_ms=0, hysteresis=0.5, refractory_ms=0)
     assert heard(watch, [0.2, 0.2, 0.06, 0.2, 0.04, 0.2]) == [(0, "yes"), (5, "yes")]
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 32768), st.integers(0, 32768)), max_size=120),
-       st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), st.integers(0, 8), st.integers(0, 12),
-       st.floats(0, 1))
-def test_scores_that_were_kept_fire_as_they_did_step_by_step(scores, thresholds, n, pause,
-                                                             hysteresis):
-    spec = DetectorSpec({"yes": thresholds[0], "no": thresholds[1]}, n * STEP_MS, hysteresis,
-                        pause * STEP_MS)
-    rows = np.array([(0, *row) for row in scores], np.float32).reshape(-1, 3) / np.float32(32768)
-    times = np.arange(len(rows)) / 50
-    watch = Detector(spec, LABELS, STEP_MS)
-    pushed = [watch.push(row, time_s) for row, time_s in zip(rows, times.tolist(), strict=True)]
-    assert replay(spec, LABELS, STEP_MS, rows, times) == [d for d in pushed if d]

@@ -81,7 +81,7 @@ def _det(axes: Any, tree: Tree) -> None:
                       textcoords="offset points", fontsize=7)
     normal = NormalDist()
     axes.set_yscale("function", functions=(
-        np.vectorize(lambda p: normal.inv_cdf(min(max(p, 1e-4), 1 - 1e-4)), otypes=[float]),
+        np.vectorize(lambda p: normal.inv_cdf(np.clip(p, *MISSES_SHOWN)), otypes=[float]),
         np.vectorize(normal.cdf, otypes=[float])))
     shown = [p for p in MISS_TICKS if misses.min() / 2 <= p <= max(2 * misses.max(), 0.1)]
     axes.set_yticks(shown, [f"{100 * p:g}" for p in shown])
@@ -92,7 +92,7 @@ def _det(axes: Any, tree: Tree) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set(xlabel="false alarms an hour (shaded: 95 %), by threshold", xlim=(0, None),
-             ylim=(shown[0], min(1.6 * misses.max() + 0.01, 0.995)),
+             ylim=(shown[0], min(1.6 * misses.max() + 0.01, MISSES_SHOWN[1])),
              ylabel=f"words missed, %, {tree['read_at']}, carried")
 
 

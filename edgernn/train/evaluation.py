@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.detect import Detection, replay
+from edgernn.detect import Detection
 from edgernn.errors import DataError
 from edgernn.frames import Frame
 from edgernn.spec import DetectorSpec
@@ -24,6 +24,7 @@ from edgernn.step import StepModel
 from edgernn.stream import Listener
 from edgernn.train.dataset import AudioSet, Recording, Samples
 from edgernn.train.intervals import poisson_interval, wilson_interval
+from edgernn.train.replay import replay
 from edgernn.train.spotting import LATE_S, Said, mix
 from edgernn.train.words import find_word
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import bundle
-from edgernn.errors import QuantizeError
 from edgernn.frontend import make_frontend
 from edgernn.spec import ModelSpec
 from edgernn.train import bidirection
@@ -64,13 +63,9 @@ def quantize_run(
         If the run is incomplete, or holds what a step cannot represent.
     """
     get_profile(profile)
-    for each in (run, *others) if others else ():
-        if (each / FORWARD).is_dir() or (each / DECODER).is_dir():
-            raise QuantizeError(f"{each} is a run of several parts; runs of one were needed to be "
-                                "averaged. Quantize it alone")
-    if (run / FORWARD).is_dir():
+    if not others and (run / FORWARD).is_dir():
         return bidirection.quantize_parts(run, out, profile, per_channel, command, progress)
-    if (run / DECODER).is_dir():
+    if not others and (run / DECODER).is_dir():
         return quantize_parts(run, out, profile, per_channel, command, progress)
     network = Committee.of([Network.load(each) for each in (run, *others)])
     sequences = load_sequences(run, network.architecture.features)

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgernn.detect import Detection, Detector
+from edgernn.detect import Detection
 from edgernn.errors import DataError
 from edgernn.spec import DetectorSpec
 from edgernn.train.intervals import poisson_bound
+from edgernn.train.replay import replay
 from edgernn.train.stepper import Stepper, drive
 
 LATE_S = 0.9
@@ -156,18 +157,6 @@ def _lanes(count: int, carry: bool) -> list[NDArray[np.int64]]:
     return list(lanes)
 
 
-def detections(
-    scores: NDArray[np.float32], detector: Detector, hop_s: float, window_s: float,
-    begun_s: float = 0.0,
-) -> list[Detection]:
-    """What the detector makes of one passage that began at `begun_s`.
-
-    Times count from the beginning of the passage to the end of a frame's window.
-    """
-    found = (detector.push(row, begun_s + t * hop_s + window_s) for t, row in enumerate(scores))
-    return [dataclasses.replace(d, time_s=d.time_s - begun_s) for d in found if d is not None]
-
-
 def compare(
     passages: Sequence[Passage], scores: Sequence[NDArray[np.float32]], spec: DetectorSpec,
     labels: tuple[str, ...], carry: bool, hop_s: float = 0.02, window_s: float = 0.03,
@@ -185,22 +174,22 @@ def compare(
     hop_s, window_s : float
         Seconds between frames, and in one.
     """
-    detector = Detector(spec, labels, hop_s * 1000)
-    needed = np.array([spec.thresholds.get(label, 2.0) for label in labels]) - 1e-3
     said: Counter[str] = Counter()
     missed: Counter[str] = Counter()
     false_alarms, frames = 0, 0
     for lane in _lanes(len(passages), carry):
-        detector.reset()
-        for i in lane:
-            # Where no score reaches its threshold their average cannot: a quick way through.
-            found = ([] if not carry and (scores[i] < needed).all() else
-                     detections(scores[i], detector, hop_s, window_s, frames * hop_s))
-            unheard, wrong = match(passages[i].said, found)
+        begins = np.cumsum([0, *(len(scores[i]) for i in lane)])
+        heard = replay(spec, labels, hop_s * 1000, np.concatenate([scores[i] for i in lane]),
+                       np.arange(begins[-1]) * hop_s)
+        whose = np.searchsorted(begins[1:] * hop_s, [d.time_s + hop_s / 2 for d in heard])
+        for place, i in enumerate(lane):
+            own = [dataclasses.replace(d, time_s=d.time_s - begins[place] * hop_s + window_s)
+                   for d, whom in zip(heard, whose, strict=True) if whom == place]
+            unheard, wrong = match(passages[i].said, own)
             said.update(word.label for word in passages[i].said)
             missed.update(word.label for word in unheard)
             false_alarms += len(wrong)
-            frames += len(scores[i])
+        frames += int(begins[-1])
     return Spotting(said, missed, false_alarms, frames * hop_s)
 
 

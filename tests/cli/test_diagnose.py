@@ -69,7 +69,6 @@ def test_the_command_writes_a_page_that_stands_alone_without_tensorflow(tmp_path
     assert parsed.plots == len(parsed.ids)
 
 
-@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(tmp_path):
     run = write_run(tmp_path / "run", RNN, count=8)
     assert page(diagnose(run)) == page(diagnose(run))

@@ -80,7 +80,6 @@ def test_training_reads_the_folder_as_it_is(made):
     assert [r.split for r in found.recordings] == [row["split"] for row in rows(made[0])]
 
 
-@pytest.mark.slow
 @needs_espeak
 def test_the_seed_decides_who_says_what_in_any_number_of_processes(made, tmp_path, monkeypatch):
     from edgernn.synth import corpus
@@ -208,7 +207,6 @@ def test_a_missing_espeak_says_what_to_install(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 @needs_espeak
 def test_the_command_prints_one_line_of_json(tmp_path):
     done = subprocess.run(

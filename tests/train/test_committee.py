@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgernn.cli.quantize import command
-from edgernn.errors import QuantizeError
+from edgernn.errors import ModelError, QuantizeError
 from edgernn.step import StepModel
 from edgernn.train.architecture import Layer
 from edgernn.train.committee import Committee
@@ -89,3 +89,11 @@ def test_a_keras_model_among_several_runs_is_refused(tmp_path):
         command, [str(keras), str(run), "--out", str(tmp_path / "m.tflite")])
     assert found.exit_code == 2
     assert "can be averaged" in found.output
+
+
+def test_a_run_of_several_parts_is_refused_by_its_name(tmp_path):
+    one, parts = write_run(tmp_path / "one"), tmp_path / "parts"
+    for name in ("forward", "backward"):
+        write_run(parts / name)
+    with pytest.raises(ModelError, match=r"parts is a run of several parts .*one was needed"):
+        quantize_run(one, tmp_path / "m.tflite", others=[parts])

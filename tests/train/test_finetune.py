@@ -209,7 +209,6 @@ def integrator(profile, epochs, units=8, count=24, steps=60):
     return Tuner(shape, arrays, found, Tuning(profile, epochs, 0.01, batch=16))
 
 
-@pytest.mark.slow
 def test_an_average_too_slow_for_int8_is_learned_in_int8_and_not_in_wider_integers():
     tuned, control = integrator("int8", 25), integrator("int16x8", 25)
     before = tuned.measured()["reset"]

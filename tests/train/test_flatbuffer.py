@@ -2,6 +2,7 @@
 
 import flatbuffers
 import numpy as np
+import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,12 +76,9 @@ def plain(value):
 @given(st.integers(1, 20), st.integers(1, 20))
 def test_sharing_equal_vectors_changes_the_size_and_nothing_that_is_read(rows, columns):
     shared = several(rows, columns)
-    mine = flatbuffer.Builder
-    try:
-        flatbuffer.Builder = lambda: flatbuffers.Builder(1 << 16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flatbuffer, "Builder", lambda: flatbuffers.Builder(1 << 16))
         apart = several(rows, columns)
-    finally:
-        flatbuffer.Builder = mine
     assert len(shared) < len(apart)
     assert plain(schema.ModelT.InitFromObj(schema.Model.GetRootAs(shared))) == plain(
         schema.ModelT.InitFromObj(schema.Model.GetRootAs(apart)))
