@@ -1,5 +1,6 @@
 """From scores to detections, in integers that a device computes alike."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import ModelError
-from edgernn.spec import DetectorSpec
+from edgernn.spec import SHAREABLE, DetectorSpec, WatchSpec
 
 ONE = 32768
 """A score of 1.0, were it not that scores are 16 bits: see `LARGEST`."""
@@ -31,9 +32,9 @@ class Detection:
     """To what, where they listen to several inputs."""
 
 
-def smoothed_steps(spec: DetectorSpec, step_ms: float) -> int:
-    """How many steps' scores the detector averages."""
-    return max(1, round(spec.smoothing_ms / step_ms))
+def smoothed_steps(spec: DetectorSpec, label: str, step_ms: float) -> int:
+    """How many steps' scores of a label the detector averages."""
+    return max(1, round(spec.watch(label).smoothing_ms / step_ms))
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class DetectorConstants:
 
     watched: list[int]
     """Index, among the labels, of each that can fire."""
-    n: int
-    """Steps whose scores are averaged."""
-    pause: int
-    """Steps after a detection in which nothing fires."""
+    n: NDArray[np.int64]
+    """Steps whose scores are averaged, for each watched label."""
+    pause: NDArray[np.int64]
+    """Steps after its detection in which nothing fires."""
     fire: NDArray[np.int64]
-    """Sum of n scores, 1.0 being 32768, at which each watched label fires."""
+    """Sum of n scores, 1.0 being 32768, at which it fires."""
     rearm: NDArray[np.int64]
     """Sum below which it may fire again."""
 
@@ -57,34 +58,44 @@ class DetectorConstants:
         """Of a detector; parameters and errors are those of `Detector`."""
         _check(spec, labels)
         watched = [i for i, label in enumerate(labels) if label in spec.thresholds]
-        wanted = [spec.thresholds[labels[i]] for i in watched]
-        n = smoothed_steps(spec, step_ms)
-        return cls(watched, n, round(spec.refractory_ms / step_ms),
-                   np.array([n * min(round(ONE * p), LARGEST) for p in wanted], np.int64),
-                   np.array([n * round(ONE * max(p - spec.hysteresis, p / 2)) for p in wanted],
-                            np.int64))
+        rows = [_constants(spec.watch(labels[i]), smoothed_steps(spec, labels[i], step_ms), step_ms)
+                for i in watched]
+        return cls(watched, *np.array(rows, np.int64).reshape(-1, 4).T.copy())
+
+    @property
+    def rows(self) -> int:
+        """Steps whose scores are kept."""
+        return int(self.n.max(initial=1))
 
     def detection(self, labels: tuple[str, ...], place: int, total: int, time_s: float
                   ) -> Detection:
         """Of the watched label at a place, whose scores have this sum."""
-        return Detection(labels[self.watched[place]], total / (ONE * self.n), time_s)
+        return Detection(labels[self.watched[place]], total / (ONE * int(self.n[place])), time_s)
+
+
+def _constants(watch: WatchSpec, n: int, step_ms: float) -> tuple[int, ...]:
+    """One label's n, pause, fire and rearm."""
+    p = watch.threshold
+    return (n, round(watch.refractory_ms / step_ms), n * min(round(ONE * p), LARGEST),
+            n * round(ONE * max(p - watch.hysteresis, p / 2)))
 
 
 class Detector:
     """Fire when a smoothed score reaches its threshold, once per event.
 
-    The arithmetic, exactly, per step:
+    The arithmetic, exactly, per step, where threshold, smoothing_ms, hysteresis and
+    refractory_ms are those of label i:
 
     1. s[i] = round(32768 * score[i]), ties to even, at most 32767; sum[i] = s[i] of the
-       last n steps added, steps before the first counting 0;
-       n = max(1, round(smoothing_ms / step_ms)).
-    2. A label is disarmed when it fires, and armed again when sum[i] < n *
-       round(32768 * low), where low = max(threshold[i] - hysteresis, threshold[i] / 2):
+       last n[i] steps added, steps before the first counting 0;
+       n[i] = max(1, round(smoothing_ms / step_ms)).
+    2. A label is disarmed when it fires, and armed again when sum[i] < n[i] *
+       round(32768 * low), where low = max(threshold - hysteresis, threshold / 2):
        a hysteresis as large as the threshold would let it fire only once.
-    3. Of the armed labels with sum[i] >= n * round(32768 * threshold[i]), that too at most
-       n * 32767, the one that is farthest above its threshold fires (the first of
-       equals), unless fewer than round(refractory_ms / step_ms) steps have passed since
-       the last one fired.
+    3. Of the armed labels with sum[i] >= n[i] * round(32768 * threshold), that too at most
+       n[i] * 32767, the one whose sum is farthest above that fires (the first of equals),
+       unless fewer than round(refractory_ms / step_ms) steps have passed since the last
+       one fired; refractory_ms is that one's.
 
     A label that would fire during the refractory time fires after it if it is still
     above its threshold then.
@@ -106,7 +117,7 @@ class Detector:
     Raises
     ------
     ModelError
-        If a threshold is for no label, or a value makes no sense.
+        If a threshold or another number is for no label, or makes no sense.
     """
 
     def __init__(self, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float,
@@ -149,11 +160,11 @@ def native_detectors(constants: DetectorConstants, labels: int, streams: int,
         module = module or kernels.best()
     except ImportError:
         return None
-    if c.n * ONE >= 2**31:  # its sums have 32 bits
+    if c.rows * ONE >= 2**31:  # its sums have 32 bits
         return None
     return module.Detector(
-        streams, labels, len(c.watched), c.n, c.pause,
-        *(np.array(values, np.int32) for values in (c.watched, c.fire, c.rearm)))
+        streams, labels, len(c.watched), c.rows,
+        *(np.array(values, np.int32) for values in (c.watched, c.n, c.pause, c.fire, c.rearm)))
 
 
 class _Compiled:
@@ -183,25 +194,26 @@ class _Numpy:
 
     def reset(self) -> None:
         count = len(self.constants.watched)
-        self._window = np.zeros((self.constants.n, count), np.int64)
+        self._window = np.zeros((self.constants.rows, count), np.int64)
         self._sum = np.zeros(count, np.int64)
         self._armed = np.ones(count, bool)
-        self._at, self._since = 0, self.constants.pause
+        self._columns = np.arange(count)
+        self._at = self._wait = 0
 
     def push(self, scores: NDArray[Any]) -> int:
         c = self.constants
         new = np.minimum(np.rint(scores[c.watched] * ONE), LARGEST).astype(np.int64)
-        self._sum += new - self._window[self._at]
+        self._sum += new - self._window[(self._at - c.n) % c.rows, self._columns]
         self._window[self._at] = new
-        self._at = (self._at + 1) % c.n
+        self._at = (self._at + 1) % c.rows
         self._armed |= self._sum < c.rearm
-        self._since += 1
+        self._wait = max(self._wait - 1, 0)
         margin = np.where(self._armed, self._sum - c.fire, -1)
-        if self._since < c.pause or margin.max(initial=-1) < 0:
+        if self._wait or margin.max(initial=-1) < 0:
             return -1
         best = int(margin.argmax())
         self._armed[best] = False
-        self._since = 0
+        self._wait = int(c.pause[best])
         return best
 
     def sum(self, place: int) -> int:
@@ -209,14 +221,20 @@ class _Numpy:
 
 
 def _check(spec: DetectorSpec, labels: tuple[str, ...]) -> None:
-    unknown = sorted(set(spec.thresholds) - set(labels))
-    if unknown:
-        raise ModelError(f"a threshold is set for {unknown[0]!r}, which is no label; the model has "
-                         f"{', '.join(labels)}. Name one of those")
-    for label, p in spec.thresholds.items():
+    given = {"a threshold": spec.thresholds, **{
+        name: value if isinstance(value, Mapping) else {"": value}
+        for name, value in ((name, getattr(spec, name)) for name in SHAREABLE)}}
+    for name, values in given.items():
+        unknown = sorted(set(values) - {"", *labels})
+        if unknown:
+            raise ModelError(f"{name} is set for {unknown[0]!r}, which is no label; the model has "
+                             f"{', '.join(labels)}. Name one of those")
+    for label, p in given.pop("a threshold").items():
         if not 0 < p <= 1:
             raise ModelError(f"the threshold of {label!r} is {p}; a score above 0 and up to 1 was "
                              "needed. Choose such a one")
-    for name in ("smoothing_ms", "refractory_ms", "hysteresis"):
-        if getattr(spec, name) < 0:
-            raise ModelError(f"{name} is {getattr(spec, name)}; 0 or more was needed")
+    for name, values in given.items():
+        for label, value in values.items():
+            if value < 0:
+                raise ModelError(f"{name}{f' of {label!r}' if label else ''} is {value}; 0 or more "
+                                 "was needed")

@@ -52,7 +52,8 @@ class Gate:
         self._watched = [i for i, label in enumerate(model.labels) if i and label in thresholds]
         self._thresholds = np.array([thresholds[model.labels[i]] for i in self._watched])
         step_ms = 1000 * self.listener.frontend.hop / rate
-        self._recent: deque[NDArray[np.float32]] = deque(maxlen=smoothed_steps(detector, step_ms))
+        self._steps = [smoothed_steps(detector, model.labels[i], step_ms) for i in self._watched]
+        self._recent: deque[NDArray[np.float32]] = deque(maxlen=max(self._steps, default=1))
         self._opened: list[int] = []
 
     def push(self, frame: Frame) -> list[int]:
@@ -63,9 +64,10 @@ class Gate:
         return self._opened
 
     def _hear(self, scores: NDArray[np.float32], time_s: float) -> None:
-        recent, full = self._recent, self._recent.maxlen or 1
-        recent.append(scores[self._watched])
-        if (sum(recent) / full >= self._thresholds).any():
+        self._recent.append(scores[self._watched])
+        columns = np.array(self._recent).T
+        if any(column[-n:].sum() / n >= threshold for column, n, threshold
+               in zip(columns, self._steps, self._thresholds, strict=True)):
             self._opened.append(round(time_s * self.listener.rate_hz))
 
 

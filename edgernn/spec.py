@@ -8,6 +8,7 @@ errors: an old reader must not half-understand a new model.
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any, TypeVar, Union
 
 from edgernn.errors import ModelError
 
-FORMAT = 3
+FORMAT = 4
 """Version of the layout of edgernn.json that this code writes; it reads all up to it."""
 
 TASKS = {
@@ -171,17 +172,54 @@ class StatePair:
 
 
 @dataclass(frozen=True)
+class WatchSpec:
+    """How one label's scores become detections."""
+
+    threshold: float
+    smoothing_ms: int
+    hysteresis: float
+    refractory_ms: int
+
+
+@dataclass(frozen=True)
 class DetectorSpec:
-    """How scores become detections (`edgernn.detect`)."""
+    """How scores become detections (`edgernn.detect`).
+
+    What follows the thresholds is one number for all labels, or one by label; labels that are
+    left out have the number that is written here.
+    """
 
     thresholds: Mapping[str, float]
     """Smoothed score, 0 to 1, at which a label fires; labels left out never do."""
-    smoothing_ms: int = 100
+    smoothing_ms: int | Mapping[str, int] = 100
     """Length of the moving average over scores, milliseconds."""
-    hysteresis: float = 0.1
+    hysteresis: float | Mapping[str, float] = 0.1
     """How far below its threshold a score must fall before it may fire again."""
-    refractory_ms: int = 1000
+    refractory_ms: int | Mapping[str, int] = 1000
     """Milliseconds to stay silent after a detection."""
+
+    @classmethod
+    def of(cls, watches: Mapping[str, WatchSpec]) -> "DetectorSpec":
+        """The detector that has these, by label; what all share is one number."""
+        def told(name: str) -> Any:
+            values = {label: getattr(watch, name) for label, watch in watches.items()}
+            return values if len(set(values.values())) > 1 else next(iter(values.values()))
+
+        return cls({label: watch.threshold for label, watch in watches.items()},
+                   *(told(name) for name in SHAREABLE)) if watches else cls({})
+
+    def watch(self, label: str) -> WatchSpec:
+        """What one label is detected by; one that never fires has an infinite threshold."""
+        found = {}
+        for name, usual in SHAREABLE.items():
+            value = getattr(self, name)
+            found[name] = value.get(label, usual) if isinstance(value, Mapping) else value
+        return WatchSpec(self.thresholds.get(label, math.inf), **found)
+
+
+SHAREABLE: dict[str, Any] = {
+    each.name: each.default for each in dataclasses.fields(DetectorSpec)[1:]}
+"""What labels may share, and what a label has of which nothing is said."""
 
 
 DRIFT_POLICIES = {
@@ -317,6 +355,8 @@ def _decode_union(union: Any, tree: Any, where: str) -> Any:
         return None
     if len(options) == 1:
         return decode(options[0], tree, where)
+    if options[0] in (int, float):  # one for all, or one by name
+        return decode(options[isinstance(tree, dict)], tree, where)
     if not isinstance(tree, dict):
         raise _mismatch(where, "an object", tree)
     known = {option.kind: option for option in options}

@@ -15,19 +15,19 @@ HEADER = """
 /* ---- from scores to detections ----------------------------------------------------- */
 
 #define @NAME@_WATCHED @watched@ /* labels that can fire: @names@ */
-#define @NAME@_DETECT_ONE @one@ /* a smoothed score of 1.0 */
 
-/* What the detector remembers: @n@ steps' scores.  Yours to allocate; one per stream. */
+/* What the detector remembers: @rows@ steps' scores.  Yours to allocate; one per stream. */
 typedef struct {
-    int32_t at_since[2];
+    int32_t at_wait[2];
     int32_t sum[@NAME@_WATCHED];
-    int16_t window[@n@ * @NAME@_WATCHED];
+    int16_t window[@rows@ * @NAME@_WATCHED];
     uint8_t armed[@NAME@_WATCHED];
 } @name@_detector;
 
 typedef struct {
     int32_t label; /* of @name@_labels */
-    int32_t sum;   /* smoothed score times @NAME@_DETECT_ONE */
+    int32_t sum;   /* its scores of late, added */
+    int32_t one;   /* what that would be if each were 1.0 */
 } @name@_detection;
 
 /* Forget everything; all labels may fire. */
@@ -45,7 +45,7 @@ SOURCE = """
 static ernn_detect_memory_t memory_of(@name@_detector *detector)
 {
     ernn_detect_memory_t memory;
-    memory.at_since = detector->at_since;
+    memory.at_wait = detector->at_wait;
     memory.sum = detector->sum;
     memory.window = detector->window;
     memory.armed = detector->armed;
@@ -71,6 +71,7 @@ int @name@_detect_push(@name@_detector *detector, const @name@_score scores[@NAM
     }
     found->label = detect.label[fired];
     found->sum = detector->sum[fired];
+    found->one = detect.n[fired] * @one@;
     return 1;
 }
 """
@@ -108,18 +109,19 @@ def detector_text(name: str, spec: DetectorSpec, labels: tuple[str, ...], step_m
                          "needed, which every softmax and sigmoid has. Export a model that ends in "
                          "one")
     constants = Detector(spec, labels, step_ms).constants
-    if constants.n * ONE >= 2**31 or len(constants.fire) * constants.n >= 2**31:
-        raise ModelError(f"smoothing over {constants.n} steps leaves 32 bits; at most 65535 steps "
-                         "were needed. Smooth over less: edit smoothing_ms")
+    if constants.rows * ONE >= 2**31 or len(constants.fire) * constants.rows >= 2**31:
+        raise ModelError(f"smoothing over {constants.rows} steps leaves 32 bits; at most 65535 "
+                         "steps were needed. Smooth over less: edit smoothing_ms")
+    tables = {"label": constants.watched, "n": constants.n, "pause": constants.pause,
+              "fire": constants.fire, "rearm": constants.rearm}
     arrays = "\n".join([
-        ctext.array("detect_label", np.array(constants.watched, np.int32)),
-        ctext.array("detect_fire", constants.fire.astype(np.int32)),
-        ctext.array("detect_rearm", constants.rearm.astype(np.int32)),
+        *(ctext.array(f"detect_{key}", np.array(table, np.int32))
+          for key, table in tables.items()),
         ctext.struct("ernn_detect_t", "detect", {
-            "label": "detect_label", "fire": "detect_fire", "rearm": "detect_rearm",
-            "watched": len(constants.fire), "n": constants.n, "pause": constants.pause})])
-    values = {"name": name, "watched": len(constants.fire), "n": constants.n,
+            **{key: f"detect_{key}" for key in tables},
+            "watched": len(constants.fire), "rows": constants.rows})])
+    values = {"name": name, "watched": len(constants.fire), "rows": constants.rows,
               "names": ctext.comment(", ".join(labels[i] for i in constants.watched)),
-              "one": constants.n * ONE, "zero": scores.zero_point, "unit": round(unit),
+              "one": ONE, "zero": scores.zero_point, "unit": round(unit),
               "arrays": arrays}
     return DetectorText(fill(HEADER, values), fill(SOURCE, values))

@@ -1,5 +1,6 @@
 """``--target c``: a small project of C99 that depends on nothing."""
 
+import dataclasses
 import hashlib
 import re
 import shlex
@@ -105,8 +106,7 @@ class Source:
         found = self.spec.detector or DetectorSpec({})
         if found.thresholds:
             return found
-        return DetectorSpec(dict.fromkeys(self.spec.labels, 0.5), found.smoothing_ms,
-                            found.hysteresis, found.refractory_ms)
+        return dataclasses.replace(found, thresholds=dict.fromkeys(self.spec.labels, 0.5))
 
 
 def c_project(source: Source, name: str, command: Sequence[str],

@@ -1,5 +1,6 @@
 """From scores to detections."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgernn.detect import Detector, DetectorConstants, native_detectors
 from edgernn.errors import ModelError
-from edgernn.spec import DetectorSpec
+from edgernn.spec import DetectorSpec, WatchSpec
 
 LABELS = ("_other_", "yes", "no")
 STEP_MS = 20
@@ -97,7 +98,9 @@ def test_detections_are_apart_by_the_refractory_time(scores, refractory_ms):
     ({"thresholds": {"yes": 0.0}}, "threshold of 'yes' is 0.0; a score above 0 and up to 1"),
     ({"thresholds": {"yes": 1.5}}, "threshold of 'yes' is 1.5"),
     ({"smoothing_ms": -1}, "smoothing_ms is -1; 0 or more was needed"),
-    ({"hysteresis": -0.1}, "hysteresis is -0.1; 0 or more was needed")])
+    ({"hysteresis": -0.1}, "hysteresis is -0.1; 0 or more was needed"),
+    ({"smoothing_ms": {"maybe": 60}}, "smoothing_ms is set for 'maybe', which is no label"),
+    ({"refractory_ms": {"yes": 0, "no": -1}}, "refractory_ms of 'no' is -1; 0 or more")])
 def test_a_detector_that_makes_no_sense_is_refused_by_what_is_wrong(changes, what):
     with pytest.raises(ModelError, match=what):
         detector(**changes)
@@ -141,7 +144,9 @@ def test_an_average_too_long_for_a_devices_sums_is_made_in_numpy():
 def test_a_detector_is_one_stream_of_the_module_it_is_given():
     watch = Detector(DetectorSpec({"no": 0.5}, 60, refractory_ms=200), LABELS, STEP_MS,
                      Recorder)
-    assert watch._state._native.given[:5] == (1, 3, 1, 3, 10)
+    numbers, tables = watch._state._native.given[:4], watch._state._native.given[4:6]
+    assert numbers == (1, 3, 1, 3)
+    assert [table.tolist() for table in tables] == [[2], [3]]
 
 
 class Recorder:
@@ -152,32 +157,44 @@ class Recorder:
             self.given = given
 
 
-def by_hand(scores, thresholds, n, pause, hysteresis):
+def by_hand(scores, watches):
     """The docstring's arithmetic again, in plain integers as a device would have it."""
-    one, history, armed, since, found = 32768, [], [True] * len(thresholds), pause, []
+    one, history, armed, last, found = 32768, [], [True] * len(watches), None, []
     for step, row in enumerate(scores):
         history.append([min(score, one - 1) for score in row])
-        since += 1
         best, best_margin = None, -1
-        for i, p in enumerate(thresholds):
+        for i, watch in enumerate(watches):
+            p, n = watch.threshold, max(1, watch.smoothing_ms // STEP_MS)
             total = sum(past[i] for past in history[-n:])
-            armed[i] = armed[i] or total < n * round(one * max(p - hysteresis, p / 2))
+            armed[i] = armed[i] or total < n * round(one * max(p - watch.hysteresis, p / 2))
             margin = total - n * min(round(one * p), one - 1)
             if armed[i] and margin > best_margin:
                 best, best_margin = i, margin
-        if best is not None and since >= pause:
-            armed[best], since = False, 0
+        pause = watches[found[-1][1]].refractory_ms // STEP_MS if found else 0
+        if best is not None and (last is None or step - last >= pause):
+            armed[best], last = False, step
             found.append((step, best))
     return found
 
 
-@settings(max_examples=200, deadline=None)
+def watches():
+    """How a label may be watched."""
+    return st.builds(WatchSpec, st.floats(0.01, 1), st.integers(0, 8).map(lambda n: n * STEP_MS),
+                     st.floats(0, 1), st.integers(0, 12).map(lambda n: n * STEP_MS))
+
+
+def alike_or_not():
+    """The same for both labels but for the threshold, or whatever comes."""
+    return st.one_of(st.tuples(watches(), watches()), st.tuples(watches(), st.floats(0.01, 1)).map(
+        lambda pair: (pair[0], dataclasses.replace(pair[0], threshold=pair[1]))))
+
+
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 32768), st.integers(0, 32768)), max_size=80),
-       st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), st.integers(0, 8), st.integers(0, 12),
-       st.floats(0, 1))
-def test_it_computes_what_its_docstring_says(scores, thresholds, n, pause, hysteresis):
-    watch = Detector(DetectorSpec({"yes": thresholds[0], "no": thresholds[1]}, n * STEP_MS,
-                                  hysteresis, pause * STEP_MS), LABELS, STEP_MS)
+       alike_or_not())
+def test_it_computes_what_its_docstring_says(scores, pair):
+    thresholds = [each.threshold for each in pair]
+    watch = Detector(DetectorSpec.of(dict(zip(("yes", "no"), pair, strict=True))), LABELS, STEP_MS)
     found = []
     for step, row in enumerate(scores):
         detection = watch.push(np.array([0, *row], np.float32) / np.float32(32768), step / 50)
@@ -185,7 +202,25 @@ def test_it_computes_what_its_docstring_says(scores, thresholds, n, pause, hyste
             found.append((step, LABELS.index(detection.label) - 1))
             assert detection.time_s == step / 50
             assert detection.score >= thresholds[found[-1][1]] - 1 / 32768  # of rounding it
-    assert found == by_hand(scores, thresholds, max(1, n), pause, hysteresis)
+    assert found == by_hand(scores, pair)
+
+
+def test_what_labels_share_is_said_once_and_what_differs_by_label():
+    yes, no = WatchSpec(0.5, 60, 0.1, 1000), WatchSpec(0.7, 60, 0.2, 1000)
+    spec = DetectorSpec.of({"yes": yes, "no": no})
+    assert spec == DetectorSpec({"yes": 0.5, "no": 0.7}, 60, {"yes": 0.1, "no": 0.2}, 1000)
+    assert (spec.watch("yes"), spec.watch("no")) == (yes, no)
+    assert spec.watch("_other_") == WatchSpec(float("inf"), 60, 0.1, 1000)  # 0.1: said of none
+
+
+def test_each_label_is_averaged_over_its_own_time_and_silences_all_for_its_own():
+    own = {"thresholds": {"yes": 0.5, "no": 0.5}, "smoothing_ms": {"yes": 0, "no": 80},
+           "refractory_ms": {"yes": 40, "no": 400}}
+    # "no" takes four steps to be sure, "yes" none, and neither hurries the other.
+    assert heard(detector(**own), [0.6] + [0.0] * 9, [0.0] + [0.6] * 9) == [(0, "yes"), (4, "no")]
+    # The silence after "yes" is over in two steps, that after "no" in twenty.
+    assert heard(detector(**own), [0.0] * 6 + [0.6] * 40, [0.6] * 6 + [0.0] * 40) == [
+        (3, "no"), (23, "yes")]
 
 
 def test_a_low_threshold_fires_again_whatever_the_hysteresis():

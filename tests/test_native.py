@@ -174,12 +174,12 @@ def test_every_compiled_frontend_hears_many_streams_as_each_alone():
 
 @needs_c
 @settings(max_examples=50)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(0, 12),
-       st.floats(0.01, 1), st.floats(0, 0.5))
+@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 9), st.integers(1, 9)),
+       st.tuples(st.integers(0, 12), st.integers(0, 12)), st.floats(0.01, 1), st.floats(0, 0.5))
 def test_the_compiled_detectors_fire_as_the_one_in_numpy(seed, n, pause, threshold, hysteresis):
     rng, labels = np.random.default_rng(seed), ("_", "a", "b")
-    spec = DetectorSpec({"a": threshold, "b": 1.0}, smoothing_ms=10 * n, refractory_ms=10 * pause,
-                        hysteresis=hysteresis)
+    spec = DetectorSpec({"a": threshold, "b": 1.0}, {"a": 10 * n[0], "b": 10 * n[1]}, hysteresis,
+                        {"a": 10 * pause[0], "b": 10 * pause[1]})
     constants = DetectorConstants.of(spec, labels, 10)
     scores = (rng.integers(0, 257, (60, 2, 3)) / 256).astype(np.float32)
     apart = [detect._Numpy(constants), detect._Numpy(constants)]

@@ -6,15 +6,15 @@
 
 #include "ernn_detect.h"
 
-enum { TABLES = 3, LARGEST = 32767 };
+enum { TABLES = 5, LARGEST = 32767 };
 
 typedef struct {
     PyObject_HEAD
     ernn_detect_t p;
-    Py_buffer tables[TABLES]; /* label, fire, rearm */
+    Py_buffer tables[TABLES]; /* label, n, pause, fire, rearm */
     Py_ssize_t streams;
     int32_t labels;
-    int32_t *at_since, *sum;
+    int32_t *at_wait, *sum;
     int16_t *window, *parts;
     uint8_t *armed;
 } Detector;
@@ -22,9 +22,9 @@ typedef struct {
 static ernn_detect_memory_t memory_of(const Detector *self, Py_ssize_t stream)
 {
     ernn_detect_memory_t memory;
-    memory.at_since = &self->at_since[2 * stream];
+    memory.at_wait = &self->at_wait[2 * stream];
     memory.sum = &self->sum[stream * self->p.watched];
-    memory.window = &self->window[stream * self->p.watched * self->p.n];
+    memory.window = &self->window[stream * self->p.watched * self->p.rows];
     memory.armed = &self->armed[stream * self->p.watched];
     return memory;
 }
@@ -35,7 +35,7 @@ static void detector_dealloc(Detector *self)
     for (i = 0; i < TABLES; i++) {
         give_back(&self->tables[i]);
     }
-    free(self->at_since);
+    free(self->at_wait);
     free(self->sum);
     free(self->window);
     free(self->parts);
@@ -45,12 +45,11 @@ static void detector_dealloc(Detector *self)
 
 static int take_tables(Detector *self, PyObject *const *arrays)
 {
-    const char *const names[TABLES] = {"label", "fire", "rearm"};
+    const char *const names[TABLES] = {"label", "n", "pause", "fire", "rearm"};
     const Py_ssize_t watched = self->p.watched;
     int i;
-    if (watched < 0 || self->p.n < 1 || self->p.pause < 0 || self->labels < watched ||
-        self->streams < 1 || watched * (Py_ssize_t)self->p.n > INT32_MAX ||
-        self->p.n > INT32_MAX / 32768) {
+    if (watched < 0 || self->p.rows < 1 || self->labels < watched || self->streams < 1 ||
+        watched * (Py_ssize_t)self->p.rows > INT32_MAX || self->p.rows > INT32_MAX / 32768) {
         PyErr_SetString(PyExc_ValueError, "numbers of a detector that make no sense");
         return -1;
     }
@@ -60,11 +59,17 @@ static int take_tables(Detector *self, PyObject *const *arrays)
         }
     }
     self->p.label = self->tables[0].buf;
-    self->p.fire = self->tables[1].buf;
-    self->p.rearm = self->tables[2].buf;
+    self->p.n = self->tables[1].buf;
+    self->p.pause = self->tables[2].buf;
+    self->p.fire = self->tables[3].buf;
+    self->p.rearm = self->tables[4].buf;
     for (i = 0; i < watched; i++) {
         if (self->p.label[i] < 0 || self->p.label[i] >= self->labels) {
             PyErr_SetString(PyExc_ValueError, "a watched label that is none");
+            return -1;
+        }
+        if (self->p.n[i] < 1 || self->p.n[i] > self->p.rows || self->p.pause[i] < 0) {
+            PyErr_SetString(PyExc_ValueError, "steps of a label that make no sense");
             return -1;
         }
     }
@@ -73,8 +78,8 @@ static int take_tables(Detector *self, PyObject *const *arrays)
 
 static PyObject *detector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"streams", "labels", "watched", "n", "pause", "label", "fire",
-                            "rearm", NULL};
+    static char *names[] = {"streams", "labels", "watched", "rows", "label", "n", "pause",
+                            "fire", "rearm", NULL};
     PyObject *arrays[TABLES];
     size_t room;
     Py_ssize_t i;
@@ -82,20 +87,20 @@ static PyObject *detector_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     if (self == NULL) {
         return NULL;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niiiiOOO", names, &self->streams,
-                                     &self->labels, &self->p.watched, &self->p.n, &self->p.pause,
-                                     &arrays[0], &arrays[1], &arrays[2]) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niiiOOOOO", names, &self->streams,
+                                     &self->labels, &self->p.watched, &self->p.rows, &arrays[0],
+                                     &arrays[1], &arrays[2], &arrays[3], &arrays[4]) ||
         take_tables(self, arrays) < 0) {
         Py_DECREF(self);
         return NULL;
     }
     room = (size_t)self->streams * (size_t)(self->p.watched + 1); /* never nothing */
-    self->at_since = calloc((size_t)self->streams, 2 * sizeof(int32_t));
+    self->at_wait = calloc((size_t)self->streams, 2 * sizeof(int32_t));
     self->sum = calloc(room, sizeof(int32_t));
-    self->window = calloc(room * (size_t)self->p.n, sizeof(int16_t));
+    self->window = calloc(room * (size_t)self->p.rows, sizeof(int16_t));
     self->parts = calloc((size_t)self->labels + 1, sizeof(int16_t));
     self->armed = calloc(room, 1);
-    if (!self->at_since || !self->sum || !self->window || !self->parts || !self->armed) {
+    if (!self->at_wait || !self->sum || !self->window || !self->parts || !self->armed) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
@@ -213,7 +218,7 @@ static PyMethodDef detector_methods[] = {
                "The same of float32 scores (streams, labels), into int32 places (streams); held, bool\n"
                "(streams) or None, are left out: -1. Gives how many fired.")},
     {"sum", (PyCFunction)detector_sum, METH_VARARGS,
-     PyDoc_STR("sum(place, stream, /)\n--\n\nSmoothed score of a watched label, times n * 32768.")},
+     PyDoc_STR("sum(place, stream, /)\n--\n\nSmoothed score of a watched label, times its n * 32768.")},
     {"reset", (PyCFunction)detector_reset, METH_O,
      PyDoc_STR("reset(stream, /)\n--\n\nForget a stream's scores.")},
     {NULL, NULL, 0, NULL}};
@@ -221,7 +226,7 @@ static PyMethodDef detector_methods[] = {
 static PyTypeObject DetectorType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "edgernn.native.Detector",
-    .tp_doc = PyDoc_STR("Detector(streams, labels, watched, n, pause, label, fire, rearm)\n--\n\n"
+    .tp_doc = PyDoc_STR("Detector(streams, labels, watched, rows, label, n, pause, fire, rearm)\n--\n\n"
                         "Detectors; the constants are those of edgernn.detect, the arrays int32."),
     .tp_basicsize = sizeof(Detector),
     .tp_flags = Py_TPFLAGS_DEFAULT,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import thresholds
-from edgernn.detect import Detection
+from edgernn.detect import Detection, smoothed_steps
 from edgernn.errors import ConfigError, OutputError
 from edgernn.sinks.jsonl import detection_tree
 from edgernn.spec import LogMelSpec
@@ -71,7 +71,7 @@ class Web:
         self._save: Callable[[dict[str, float]], str] = _nothing_to_save
         self._chosen: dict[str, float] = {}
         self._choosing = threading.Lock()  # guards the thresholds that wait to be taken up
-        self._smooth = _Smoother(1)
+        self._smooth = _Smoother([])
         begun: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
         self._stop: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(begun)),
@@ -179,13 +179,15 @@ class Web:
         """What the page must know of the model; made anew when the model may be another."""
         spec, detector = listener.model.spec, listener.detector
         axis = spec.frontend
+        step_ms = 1000 * listener.frontend.hop / listener.rate_hz
         return {
             **self._fixed, "backend": listener.model.runtime.name, "labels": list(detector.labels),
             "thresholds": dict(detector.spec.thresholds),
             "stored": dict(spec.detector.thresholds) if spec.detector else {},
             "hop_s": listener.frontend.hop / listener.rate_hz, "width": axis.width,
             "hz": [axis.low_hz, axis.high_hz] if isinstance(axis, LogMelSpec) else None,
-            "smoothed_steps": detector.constants.n}
+            "smoothed_steps": [smoothed_steps(detector.spec, label, step_ms)
+                               for label in detector.labels]}
 
     # The page's side: all of these run in its thread.
 
@@ -225,8 +227,8 @@ class Web:
     def _message(self, told: dict[str, Any]) -> dict[str, Any]:
         """All that waits, and of model and counters what has changed since `told`."""
         model = self._model
-        self._smooth = self._smooth.of(model.get("smoothed_steps", 1)
-                                       if model.get("thresholds") else 1)
+        self._smooth = self._smooth.of(model.get("smoothed_steps", []),
+                                       bool(model.get("thresholds")))
         message: dict[str, Any] = {}
         for kind, item in self._taken():
             if kind == "found":
@@ -280,21 +282,24 @@ class Web:
 
 
 class _Smoother:
-    """The mean of the last n steps' scores, as a detector takes it."""
+    """The mean of each label's last n steps' scores, as a detector takes it."""
 
-    def __init__(self, n: int) -> None:
-        self._last: deque[NDArray[np.float32]] = deque(maxlen=n)
+    def __init__(self, n: list[int]) -> None:
+        self._n = n
+        self._last: deque[NDArray[np.float32]] = deque(maxlen=max(n, default=1))
 
-    def of(self, n: int) -> "_Smoother":
-        """Itself, if that is its n, or another."""
-        return self if n == self._last.maxlen else _Smoother(n)
+    def of(self, n: list[int], detects: bool) -> "_Smoother":
+        """Itself, if those are its n, or another; without thresholds nothing is averaged."""
+        n = n if detects else [1] * len(n)
+        return self if n == self._n else _Smoother(n)
 
     def push(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._last and len(self._last[-1]) != len(scores):
-            self._last.clear()
+        if len(self._n) != len(scores):  # of a model that nothing is known of yet
+            return scores
         self._last.append(scores)
-        mean: NDArray[np.float32] = np.sum(self._last, axis=0) / self._last.maxlen
-        return mean
+        columns = np.array(self._last).T
+        return np.array([column[-n:].sum() / n for column, n
+                         in zip(columns, self._n, strict=True)], np.float32)
 
 
 def _plain(values: NDArray[Any]) -> list[float]:

@@ -47,8 +47,9 @@ def label_of(model: Architecture | ModelSpec, scores: NDArray[np.float32]) -> in
 
 
 def _smoothed(model: Architecture | ModelSpec) -> int:
-    """Frames that the detector averages; 1 of sensor rows, whose rate may be unknown."""
+    """Frames that the detector averages, of labels that differ the most; 1 of sensor rows, whose
+    rate may be unknown."""
     frontend, detector = model.frontend, model.detector
     if not isinstance(frontend, LogMelSpec) or detector is None:
         return 1
-    return smoothed_steps(detector, frontend.hop_ms)
+    return max(smoothed_steps(detector, label, frontend.hop_ms) for label in model.labels)

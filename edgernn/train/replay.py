@@ -32,20 +32,21 @@ def replay(spec: DetectorSpec, labels: tuple[str, ...], step_ms: float, scores: 
     c = DetectorConstants.of(spec, labels, step_ms)
     sums = np.minimum(np.rint(scores[:, c.watched] * ONE), LARGEST).astype(np.int64)
     np.cumsum(sums, axis=0, out=sums)
-    sums[c.n:] -= sums[:-c.n].copy()
+    for column, n in zip(sums.T, c.n, strict=True):
+        column[n:] -= column[:-n].copy()
     able = np.flatnonzero((sums >= c.fire).any(axis=1))
     found: list[Detection] = []
     if not len(able):
         return found
     steps = np.arange(len(sums))[:, None]
     rearmed = np.maximum.accumulate(np.where(sums < c.rearm, steps, -1), axis=0)
-    fired, last = np.full(len(c.watched), -2), -c.pause  # -2: before any step that could re-arm
+    fired, free = np.full(len(c.watched), -2), 0  # -2: before any step that could re-arm
     for step in able.tolist():
-        if step - last < c.pause:
+        if step < free:
             continue
         margin = np.where(rearmed[step] > fired, sums[step] - c.fire, -1)
         best = int(margin.argmax())
         if margin[best] >= 0:
-            fired[best] = last = step
+            fired[best], free = step, step + int(c.pause[best])
             found.append(c.detection(labels, best, int(sums[step, best]), float(times_s[step])))
     return found

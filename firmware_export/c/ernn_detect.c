@@ -4,13 +4,13 @@
 void ernn_detect_reset(const ernn_detect_t *p, ernn_detect_memory_t memory)
 {
     int32_t i;
-    memory.at_since[0] = 0;
-    memory.at_since[1] = p->pause;
+    memory.at_wait[0] = 0;
+    memory.at_wait[1] = 0;
     for (i = 0; i < p->watched; i++) {
         memory.sum[i] = 0;
         memory.armed[i] = 1u;
     }
-    for (i = 0; i < p->n * p->watched; i++) {
+    for (i = 0; i < p->rows * p->watched; i++) {
         memory.window[i] = 0;
     }
 }
@@ -18,11 +18,13 @@ void ernn_detect_reset(const ernn_detect_t *p, ernn_detect_memory_t memory)
 int32_t ernn_detect_push(const ernn_detect_t *p, ernn_detect_memory_t memory,
                          const int16_t *scores)
 {
-    int16_t *oldest = &memory.window[memory.at_since[0] * p->watched];
+    const int32_t at = memory.at_wait[0];
     int32_t best = -1, margin = -1, i;
     for (i = 0; i < p->watched; i++) {
-        memory.sum[i] += scores[p->label[i]] - oldest[i];
-        oldest[i] = scores[p->label[i]];
+        const int32_t oldest = at - p->n[i] + (at < p->n[i] ? p->rows : 0);
+        const int16_t score = scores[p->label[i]];
+        memory.sum[i] += score - memory.window[oldest * p->watched + i];
+        memory.window[at * p->watched + i] = score;
         if (memory.sum[i] < p->rearm[i]) {
             memory.armed[i] = 1u;
         }
@@ -31,14 +33,14 @@ int32_t ernn_detect_push(const ernn_detect_t *p, ernn_detect_memory_t memory,
             margin = memory.sum[i] - p->fire[i];
         }
     }
-    memory.at_since[0] = (memory.at_since[0] + 1) % p->n;
-    if (memory.at_since[1] < p->pause) {
-        memory.at_since[1]++;
+    memory.at_wait[0] = (at + 1) % p->rows;
+    if (memory.at_wait[1] > 0) {
+        memory.at_wait[1]--;
     }
-    if (memory.at_since[1] < p->pause || best < 0) {
+    if (memory.at_wait[1] > 0 || best < 0) {
         return -1;
     }
     memory.armed[best] = 0u;
-    memory.at_since[1] = 0;
+    memory.at_wait[1] = p->pause[best];
     return best;
 }

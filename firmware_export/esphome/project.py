@@ -161,7 +161,7 @@ def _decision(source: Source, label: str) -> dict[str, Any]:
     above = min(max(math.ceil(256 * threshold) - 1, 0), CERTAIN)
     # A half more, so that rounding down finds it however the product comes out.
     return {"probability_cutoff": round((above + 0.5) / 255, 4),
-            "sliding_window_size": smoothed_steps(source.detector, source.step_ms)}
+            "sliding_window_size": smoothed_steps(source.detector, label, source.step_ms)}
 
 
 def _arena_note(memory: Arena) -> str:

@@ -12,7 +12,7 @@ static void tell(const @name@_score scores[@NAME@_LABELS])
         (void)printf("{\"label\": ");
         print_string(@name@_labels[found.label]);
         (void)printf(", \"score\": %.4f, \"time_s\": %.3f}\n",
-                     (double)found.sum / @NAME@_DETECT_ONE, time_s);
+                     (double)found.sum / found.one, time_s);
     }
     (void)fflush(stdout);
 }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgernn.detect import ONE, Detector
 from edgernn.errors import ModelError
 from edgernn.quant import QType
-from edgernn.spec import DetectorSpec
+from edgernn.spec import DetectorSpec, WatchSpec
 from firmware_export.detector import detector_text
 from tests.firmware.compiling import COMPILERS, answer, program
 
@@ -18,6 +18,8 @@ SPECS = {
     "usual": DetectorSpec({"yes": 0.5, 'no "*/': 0.7}),
     "quick": DetectorSpec(dict.fromkeys(LABELS, 0.3), 0, 0.0, 0),
     "slow": DetectorSpec({"maybe": 0.55, "yes": 0.45}, 177, 0.3, 130),
+    "each": DetectorSpec({"maybe": 0.55, "yes": 0.45}, {"maybe": 60, "yes": 240},
+                         {"maybe": 0.3, "yes": 0.05}, {"maybe": 500, "yes": 40}),
 }
 
 LOOP = """
@@ -26,7 +28,7 @@ static m_detector detector;
 int main(void)
 {
     m_score scores[M_LABELS];
-    m_detection found = {0, 0};
+    m_detection found = {0, 0, 1};
     m_detect_reset(&detector);
     while (fread(scores, sizeof scores, 1, stdin) == 1) {
         if (scores[0] == 1) { /* told to forget: see the test */
@@ -35,9 +37,11 @@ int main(void)
         if (m_detect_push(&detector, scores, &found) == 0) {
             found.label = -1;
             found.sum = 0;
+            found.one = 0;
         }
         (void)fwrite(&found.label, 4, 1, stdout);
         (void)fwrite(&found.sum, 4, 1, stdout);
+        (void)fwrite(&found.one, 4, 1, stdout);
     }
     return 0;
 }
@@ -50,7 +54,7 @@ ANY_DETECTOR = """
 #include "ernn_detect.h"
 int main(void)
 {
-    int32_t sizes[4], at_since[2], answer[2], *numbers, place;
+    int32_t sizes[3], at_wait[2], answer[3], *numbers, place;
     int16_t scores[64];
     ernn_detect_t p;
     ernn_detect_memory_t memory;
@@ -58,24 +62,26 @@ int main(void)
         return 1;
     }
     p.watched = sizes[0];
-    p.n = sizes[1];
-    p.pause = sizes[2];
-    numbers = malloc(12u * (size_t)p.watched);
-    if (numbers == NULL || fread(numbers, 12, (size_t)p.watched, stdin) != (size_t)p.watched) {
+    p.rows = sizes[1];
+    numbers = malloc(20u * (size_t)p.watched);
+    if (numbers == NULL || fread(numbers, 20, (size_t)p.watched, stdin) != (size_t)p.watched) {
         return 1;
     }
     p.label = numbers;
-    p.fire = numbers + p.watched;
-    p.rearm = numbers + 2 * p.watched;
-    memory.at_since = at_since;
+    p.n = numbers + p.watched;
+    p.pause = numbers + 2 * p.watched;
+    p.fire = numbers + 3 * p.watched;
+    p.rearm = numbers + 4 * p.watched;
+    memory.at_wait = at_wait;
     memory.sum = malloc(4u * (size_t)p.watched);
-    memory.window = malloc(2u * (size_t)(p.watched * p.n));
+    memory.window = malloc(2u * (size_t)(p.watched * p.rows));
     memory.armed = malloc((size_t)p.watched);
     ernn_detect_reset(&p, memory);
-    while (fread(scores, 2, (size_t)sizes[3], stdin) == (size_t)sizes[3]) {
+    while (fread(scores, 2, (size_t)sizes[2], stdin) == (size_t)sizes[2]) {
         place = ernn_detect_push(&p, memory, scores);
         answer[0] = place < 0 ? -1 : p.label[place];
         answer[1] = place < 0 ? 0 : memory.sum[place];
+        answer[2] = place < 0 ? 0 : p.n[place] * 32768;
         (void)fwrite(answer, sizeof answer, 1, stdout);
     }
     free(numbers);
@@ -88,14 +94,17 @@ int main(void)
 
 
 def expected(watch, codes, q):
-    """Label (or -1) and sum (or 0) of each step."""
+    """Label (or -1), sum and what it would be of scores of 1.0 (or 0) of each step."""
     found = []
     for row in codes:
         detection = watch.push((row.astype(np.float32) - q.zero_point) * np.float32(q.scale), 0.0)
-        found.append((-1, 0) if detection is None else (
-            watch.labels.index(detection.label),
-            round(detection.score * ONE * watch.constants.n)))
-    return np.array(found, np.int32).reshape(-1, 2)
+        if detection is None:
+            found.append((-1, 0, 0))
+            continue
+        label = watch.labels.index(detection.label)
+        one = ONE * watch.constants.n[watch.constants.watched.index(label)]
+        found.append((label, round(detection.score * one), one))
+    return np.array(found, np.int32).reshape(-1, 3)
 
 
 def wandering(steps, labels, q, seed):
@@ -122,7 +131,7 @@ def test_generated_detectors_fire_where_pythons_do(tmp_path, name, kind, compile
             for part in (codes[:1234], codes[1234:])]
     want = np.concatenate(want)
     assert (want[:, 0] >= 0).sum() > 10
-    got = np.frombuffer(answer(made, codes.tobytes()), np.int32).reshape(-1, 2)
+    got = np.frombuffer(answer(made, codes.tobytes()), np.int32).reshape(-1, 3)
     np.testing.assert_array_equal(got, want)
 
 
@@ -136,24 +145,22 @@ probabilities = st.one_of(st.sampled_from([1 / 32768, 0.25, 0.5, 1.0]),
 
 
 @settings(max_examples=150, deadline=None)
-@given(thresholds=st.lists(st.none() | probabilities, min_size=1, max_size=6),
-       smoothing_ms=st.integers(0, 2000), hysteresis=st.floats(0, 1),
-       refractory_ms=st.integers(0, 3000), step_ms=st.sampled_from([10.0, 20.0, 33.3, 1000.0]),
+@given(watches=st.lists(st.none() | st.builds(
+           WatchSpec, probabilities, st.integers(0, 2000), st.floats(0, 1), st.integers(0, 3000)),
+           min_size=1, max_size=6),
+       step_ms=st.sampled_from([10.0, 20.0, 33.3, 1000.0]),
        seed=st.integers(0, 99), steps=st.integers(0, 300))
-def test_any_detector_fires_where_pythons_does(any_detector, thresholds, smoothing_ms, hysteresis,
-                                               refractory_ms, step_ms, seed, steps):
-    labels = tuple(f"label {i}" for i in range(len(thresholds)))
-    wanted = {label: p for label, p in zip(labels, thresholds, strict=True) if p is not None}
-    if not wanted:
-        wanted = {labels[0]: 0.5}
-    watch = Detector(DetectorSpec(wanted, smoothing_ms, hysteresis, refractory_ms), labels,
-                     step_ms)
+def test_any_detector_fires_where_pythons_does(any_detector, watches, step_ms, seed, steps):
+    labels = tuple(f"label {i}" for i in range(len(watches)))
+    wanted = {label: each for label, each in zip(labels, watches, strict=True) if each is not None}
+    watch = Detector(DetectorSpec.of(wanted or {labels[0]: WatchSpec(0.5, 100, 0.1, 1000)}),
+                     labels, step_ms)
     c, q = watch.constants, SCORES["int16_t"]
     codes = wandering(steps, len(labels), q, seed)
-    numbers = np.concatenate([[len(c.watched), c.n, c.pause, len(labels)], c.watched, c.fire,
-                              c.rearm]).astype(np.int32)
+    numbers = np.concatenate([[len(c.watched), c.rows, len(labels)], c.watched, c.n, c.pause,
+                              c.fire, c.rearm]).astype(np.int32)
     said = answer(any_detector, numbers.tobytes() + codes.tobytes())
-    np.testing.assert_array_equal(np.frombuffer(said, np.int32).reshape(-1, 2),
+    np.testing.assert_array_equal(np.frombuffer(said, np.int32).reshape(-1, 3),
                                   expected(watch, codes, q))
 
 

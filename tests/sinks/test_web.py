@@ -101,7 +101,7 @@ def test_a_browser_is_told_every_row_and_score_and_detection(page, listener):
     assert [(pytest.approx(at), row) for at, row in want_rows] == [
         (at, row) for at, row in told["rows"]]
     # What the detector compares with its thresholds: the mean of some steps.
-    n = smoothed_steps(bundle.read(BUNDLED).spec.detector, 20)
+    n = smoothed_steps(bundle.read(BUNDLED).spec.detector, "alexa", 20)
     padded = np.concatenate([np.zeros((n - 1, 3)), [scores for _, scores in want_scores]])
     means = np.lib.stride_tricks.sliding_window_view(padded, n, axis=0).mean(axis=-1)
     assert np.allclose([scores for _, scores in told["scores"]], means, atol=1e-4)

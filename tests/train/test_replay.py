@@ -8,19 +8,16 @@ from hypothesis import strategies as st
 from edgernn.detect import Detector
 from edgernn.spec import DetectorSpec
 from edgernn.train.replay import replay
-from tests.test_detect import LABELS, STEP_MS
+from tests.test_detect import LABELS, STEP_MS, alike_or_not
 
 pytestmark = pytest.mark.usefixtures("compiled_or_numpy")
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 32768), st.integers(0, 32768)), max_size=120),
-       st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), st.integers(0, 8), st.integers(0, 12),
-       st.floats(0, 1))
-def test_scores_that_were_kept_fire_as_they_did_step_by_step(scores, thresholds, n, pause,
-                                                             hysteresis):
-    spec = DetectorSpec({"yes": thresholds[0], "no": thresholds[1]}, n * STEP_MS, hysteresis,
-                        pause * STEP_MS)
+       alike_or_not())
+def test_scores_that_were_kept_fire_as_they_did_step_by_step(scores, pair):
+    spec = DetectorSpec.of(dict(zip(("yes", "no"), pair, strict=True)))
     rows = np.array([(0, *row) for row in scores], np.float32).reshape(-1, 3) / np.float32(32768)
     times = np.arange(len(rows)) / 50
     watch = Detector(spec, LABELS, STEP_MS)

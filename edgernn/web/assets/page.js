@@ -57,6 +57,15 @@ function take(told) {
   dirty = true;
 }
 
+// Over how long the scores shown are averaged: labels may differ.
+function smoothed(watched) {
+  const lengths = watched.map((label) => model.smoothed_steps[model.labels.indexOf(label)]);
+  const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
+  if (!lengths.length || most <= 1) return "";
+  const said = (steps) => ms(steps * model.hop_s);
+  return least === most ? `mean of ${said(most)}` : `mean of ${said(least)} to ${said(most)}`;
+}
+
 function takeModel(next) {
   const other = !model || model.width !== next.width || model.hop_s !== next.hop_s
     || model.labels.join("\n") !== next.labels.join("\n");
@@ -72,8 +81,7 @@ function takeModel(next) {
   $("what").textContent = `${model.name} · ${model.input} · ${model.backend}`;
   document.title = `${model.name} · edgernn`;
   const watched = Object.keys(model.thresholds);
-  $("smoothing").textContent = watched.length && model.smoothed_steps > 1
-    ? `mean of ${ms(model.smoothed_steps * model.hop_s)}` : "";
+  $("smoothing").textContent = smoothed(watched);
   $("legend").replaceChildren(...model.labels.filter((label) => !watched.includes(label))
     .map((label) => {
       const item = make("li");
