@@ -25,8 +25,11 @@ ROOT = PROJECT / ".cache" / "mutants"
 MODULES = {
     "quant": ("edgernn/quant.py", ("tests/test_quant.py",)),
     "detect": ("edgernn/detect.py", ("tests/test_detect.py",)),
-    "step": ("edgernn/step.py", ("tests/test_step.py", "tests/test_lines.py")),
-    "emit": ("edgernn/train/emit.py", ("tests/train/test_emit.py",)),
+    "step": ("edgernn/step.py", (
+        "tests/test_step.py", "tests/test_lines.py", "tests/test_stream.py",
+        "tests/test_transduce.py", "tests/foreign")),
+    "emit": ("edgernn/train/emit.py", (
+        "tests/train/test_emit.py", "tests/train/test_transduction.py")),
 }
 # One cell with one state and one with two find all but the rarest change, in a third of the time;
 # what they leave is at worst called a survivor that another cell would have found.

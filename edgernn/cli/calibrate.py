@@ -8,6 +8,8 @@ import click
 
 from edgernn.cli.evaluate import decibels
 from edgernn.cli.models import ModelPath
+from edgernn.cli.progress import told
+from edgernn.cli.scheduler import MANY, scheduler_option
 from edgernn.interpreter import BACKENDS
 
 
@@ -29,28 +31,35 @@ from edgernn.interpreter import BACKENDS
 @click.option("--seed", default=0, show_default=True, help="Draws pauses and places in the noise.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in.")
+@scheduler_option("Hear --negatives", f"local for {MANY} hours or more where Dask is installed, "
+                  "else none", "All files must be at the same path for all workers.")
+@click.option("--work", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Keep what was heard there: the same command goes on from it.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
               help="Where to write the model (default: in its place).")
 def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tuple[Path, ...],
             snr: str, split: str, per_hour: float, seed: int, backend: str,
-            out: Path | None) -> None:
+            scheduler: str, work: Path | None, out: Path | None) -> None:
     """Choose each label's threshold, smoothing, hysteresis and refractory time, for MODEL.
 
-    Thresholds that keep to the rate on the audio given and miss least, the highest of these, and
-    the smoothing that misses least with them; then the hysteresis and refractory time with which
-    the fewest words are missed or told twice. Says when there is too little audio to promise the
-    rate.
+    Of each label: the threshold that keeps to its part of the rate on the audio given and misses
+    least, the highest of these, and the smoothing that misses least with it; then the hysteresis
+    and refractory time with which the fewest words are missed or told twice. Says when there is
+    too little audio to promise the rate.
     """
     from edgernn import bundle
     from edgernn.errors import ModelError
-    from edgernn.train.evaluate_run import Materials, calibrated
+    from edgernn.train.evaluate_run import Materials, Means, calibrated
+    from edgernn.train.spread import Spread
 
     whole = bundle.read(model)
     if whole.parts or whole.foreign:
         raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
                          "quantize made of one part was needed")
-    found = calibrated(model, Materials(positives, negatives, noise, decibels(snr), split, seed),
-                       backend, per_hour, lambda message: click.echo(message, err=True))
+    materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
+    with told("streams of negatives") as (tell, progress):
+        found = calibrated(model, materials, per_hour, Means(
+            backend, spread=Spread(scheduler, work, tell), tell=tell, progress=progress))
     bundle.write(out or model, bundle.attach(whole.flatbuffer, dataclasses.replace(
         whole.spec, detector=found.detector)))
     hours, bound = found.others.seconds / 3600, found.bound_per_hour()

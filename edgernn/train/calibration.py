@@ -2,11 +2,13 @@
 
 import dataclasses
 import itertools
+import math
 from dataclasses import dataclass
 
-from edgernn.spec import DetectorSpec
+from edgernn.spec import DetectorSpec, WatchSpec
 from edgernn.train.evaluation import Outcome, Track, compare, detect
 from edgernn.train.intervals import poisson_bound
+from edgernn.train.waking import Quiet
 
 SMOOTHINGS_MS = (40, 60, 100, 160, 240, 320)
 """Lengths of the average over scores that are tried."""
@@ -29,84 +31,101 @@ class Calibrated:
         return poisson_bound(self.others.false_alarms) * 3600 / self.others.seconds
 
 
-def calibrate(words: Track, others: Track, spec: DetectorSpec, labels: tuple[str, ...],
-              step_ms: float, per_hour: float) -> Calibrated:
+@dataclass(frozen=True)
+class Heard:
+    """What a detector is chosen on."""
+
+    words: Track
+    """Of words that are said."""
+    others: Track
+    """Of what is no word."""
+    labels: tuple[str, ...]
+    """The model's."""
+    step_ms: float
+
+    def tried(self, spec: DetectorSpec) -> Calibrated:
+        """What a detector comes to."""
+        return Calibrated(spec, *(compare(track, detect(track, spec, self.labels, self.step_ms))
+                                  for track in (self.words, self.others)))
+
+    def alone(self, label: str, watch: WatchSpec) -> Calibrated:
+        """What the detector of one label comes to."""
+        return self.tried(DetectorSpec.of({label: watch}))
+
+
+def calibrate(heard: Heard, spec: DetectorSpec, per_hour: float) -> Calibrated:
     """The detector that misses least with at most so many false alarms an hour.
 
-    Every label gets an equal part of the rate.  Of the thresholds that keep to it by themselves
-    it takes those that miss fewest of its words, and of these the highest: where there is little
-    to mistake, a low one proves nothing.  Of several lengths of smoothing the one that misses
-    least, all labels together.  With these, of several hystereses and refractory times, which all
-    labels share, those that miss least, then fire least twice, then are least mistaken; where the
-    data see no difference, those that the detector had.
+    Every label gets an equal part of the rate, and is tried alone first.  Of the thresholds that
+    keep to its part it takes those that miss fewest of its words, and of these the highest: where
+    there is little to mistake, a low one proves nothing; of several lengths of smoothing the one
+    that does best.  Then all listen together, and each label in turn takes, of several
+    hystereses and refractory times, those that miss least, then fire least twice, then are least
+    mistaken; where the data see no difference, those that it had.
 
     Parameters
     ----------
-    words, others : Track
-        Of words that are said, and of what is no word.
+    heard : Heard
     spec : DetectorSpec
-        What to begin from; its labels are those that get thresholds.
-    labels : tuple of str
-        The model's.
-    step_ms : float
+        What to begin from; its labels are those that are calibrated.
     per_hour : float
         False alarms wanted at most.
     """
-    best: Calibrated | None = None
-    for smoothing_ms in SMOOTHINGS_MS:
-        smoothed = dataclasses.replace(spec, smoothing_ms=smoothing_ms)
-        chosen = dataclasses.replace(smoothed, thresholds={
-            label: _threshold(words, others, smoothed, label, labels, step_ms,
-                              per_hour / len(spec.thresholds)) for label in spec.thresholds})
-        found = _tried(words, others, chosen, labels, step_ms)
-        if best is None or _cost(found, per_hour) < _cost(best, per_hour):
-            best = found
-    assert best is not None
-    return _settled(best, words, others, labels, step_ms, per_hour)
-
-
-def _tried(words: Track, others: Track, spec: DetectorSpec, labels: tuple[str, ...],
-           step_ms: float) -> Calibrated:
-    return Calibrated(spec, *(compare(track, detect(track, spec, labels, step_ms))
-                              for track in (words, others)))
-
-
-def _settled(found: Calibrated, words: Track, others: Track, labels: tuple[str, ...],
-             step_ms: float, per_hour: float) -> Calibrated:
-    """The same with the hysteresis and the refractory time that do best, its own if none do better.
-
-    Thresholds were chosen label by label, each alone; these two say how a detection of one label
-    keeps others, and itself, from firing.
-    """
-    best = found
-    for hysteresis, refractory_ms in itertools.product(HYSTERESES, REFRACTORIES_MS):
-        spec = dataclasses.replace(found.detector, hysteresis=hysteresis,
-                                   refractory_ms=refractory_ms)
-        other = _tried(words, others, spec, labels, step_ms)
-        if _cost(other, per_hour) < _cost(best, per_hour):
-            best = other
+    share = per_hour / len(spec.thresholds)
+    watches = {label: _smoothed(heard, label, spec.watch(label), share)
+               for label in spec.thresholds}
+    best = heard.tried(DetectorSpec.of(watches))
+    for label in watches:
+        # Thresholds were chosen label by label; these two say how a detection of one label keeps
+        # others, and itself, from firing.
+        for hysteresis, refractory_ms in itertools.product(HYSTERESES, REFRACTORIES_MS):
+            own = dataclasses.replace(watches[label], hysteresis=hysteresis,
+                                      refractory_ms=refractory_ms)
+            other = heard.tried(DetectorSpec.of({**watches, label: own}))
+            if _cost(other, per_hour) < _cost(best, per_hour):
+                best = other
+        watches[label] = best.detector.watch(label)
     return best
 
 
-def _threshold(words: Track, others: Track, spec: DetectorSpec, label: str,
-               labels: tuple[str, ...], step_ms: float, per_hour: float) -> float:
+def harmless(spec: DetectorSpec, step_ms: float) -> Quiet:
+    """At what no detector that `calibrate` tries could wake."""
+    watches = [spec.watch(label) for label in spec.thresholds]
+    averaged = max(*SMOOTHINGS_MS, *(watch.smoothing_ms for watch in watches))
+    paused = max(*REFRACTORIES_MS, *(watch.refractory_ms for watch in watches))
+    return Quiet(THRESHOLDS[0], math.ceil(averaged / step_ms), math.ceil(paused / step_ms))
+
+
+def _smoothed(heard: Heard, label: str, watch: WatchSpec, per_hour: float) -> WatchSpec:
+    """A label's best average, with the threshold that goes with it."""
+    found = []
+    for smoothing_ms in (watch.smoothing_ms, *SMOOTHINGS_MS):  # its own, of equals
+        own = dataclasses.replace(watch, smoothing_ms=smoothing_ms)
+        own = dataclasses.replace(own, threshold=_threshold(heard, label, own, per_hour))
+        found.append((_cost(heard.alone(label, own), per_hour), own))
+    return min(found, key=lambda each: each[0])[1]
+
+
+def _threshold(heard: Heard, label: str, watch: WatchSpec, per_hour: float) -> float:
     """Of one label alone; the highest there is if none keeps to its rate."""
-    def alone(threshold: float) -> DetectorSpec:
-        return dataclasses.replace(spec, thresholds={label: threshold})
+    def tried(track: Track, threshold: float) -> Outcome:
+        spec = DetectorSpec.of({label: dataclasses.replace(watch, threshold=threshold)})
+        return compare(track, detect(track, spec, heard.labels, heard.step_ms))
 
     low, high = 0, len(THRESHOLDS) - 1
     while low < high:  # false alarms fall as it rises
         middle = (low + high) // 2
-        alarms = len(detect(others, alone(THRESHOLDS[middle]), labels, step_ms))
-        low, high = (low, middle) if 3600 * alarms <= per_hour * others.seconds else (
+        alarms = tried(heard.others, THRESHOLDS[middle]).false_alarms
+        low, high = (low, middle) if 3600 * alarms <= per_hour * heard.others.seconds else (
             middle + 1, high)
-    misses = [compare(words, detect(words, alone(threshold), labels, step_ms)).missed_by[label]
-              for threshold in THRESHOLDS[low:]]
+    misses = [tried(heard.words, threshold).missed_by[label] for threshold in THRESHOLDS[low:]]
     return max(threshold for threshold, missed in zip(THRESHOLDS[low:], misses, strict=True)
                if missed == min(misses))
 
 
 def _cost(found: Calibrated, per_hour: float) -> tuple[float, ...]:
+    """Lower is better; words of labels that do not listen are not missed."""
     over = max(0.0, 3600 * found.others.false_alarms / found.others.seconds - per_hour)
-    return (over, found.words.missed, found.words.doubles,
-            found.words.false_alarms + found.others.false_alarms, found.detector.smoothing_ms)
+    missed = sum(found.words.missed_by[label] for label in found.detector.thresholds)
+    return (over, missed, found.words.doubles,
+            found.words.false_alarms + found.others.false_alarms)

@@ -12,13 +12,13 @@ from edgernn.errors import DataError, ModelError
 from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.train.answers import STATES, answers, heard_by
-from edgernn.train.calibration import Calibrated, calibrate
+from edgernn.train.calibration import Calibrated, Heard, calibrate, harmless
 from edgernn.train.dataset import AudioSet, DataSet, Tell
 from edgernn.train.endurance import agreement, recovery, streamed
-from edgernn.train.evaluation import Outcome, hear, of_words, words_in
+from edgernn.train.evaluation import Outcome, of_words, words_in
 from edgernn.train.features import FeatureCache
 from edgernn.train.intervals import wilson_interval
-from edgernn.train.negatives import Alarms, alarms
+from edgernn.train.negatives import Alarms, alarms, wakings
 from edgernn.train.paired import binomial_p, mcnemar
 from edgernn.train.positives import Tried, Words, heard, outcomes
 from edgernn.train.protocols import mlperf, picovoice
@@ -220,18 +220,19 @@ def _drift(ear: _Ear, words: AudioSet, materials: Materials, hours: float) -> di
             "recovery": recovery(ear.model, sounds, rng)}
 
 
-def calibrated(path: Path, materials: Materials, backend: str, per_hour: float,
-               tell: Tell = lambda message: None) -> Calibrated:
+def calibrated(path: Path, materials: Materials, per_hour: float, means: Means = Means()
+               ) -> Calibrated:
     """The detector for a wanted rate of false alarms; errors as of `evaluate`."""
-    ear = _Ear.of(StepModel.load(bundle.read(path), backend))
-    data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed, tell=tell)
-    read_sounds(materials.noise, ear.rate_hz, tell)  # `heard` leaves out what is told of here
-    conditions = _conditions(_recordings(data, materials), tuple(ear.spec.thresholds), materials)
+    ear = _Ear.of(StepModel.load(bundle.read(path), means.backend))
+    labels = tuple(ear.spec.thresholds)
+    data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed,
+                tell=means.tell)
+    read_sounds(materials.noise, ear.rate_hz, means.tell)  # `heard` leaves out what is told here
+    conditions = _conditions(_recordings(data, materials), labels, materials)
     words = heard(ear.model, list(conditions.values())[-1], ear.rate_hz, "carried")
-    sounds = read_sounds(materials.negatives, ear.rate_hz, tell)
-    others = hear(ear.model, ((sound, ()) for sound in sounds))
-    return calibrate(words, others, ear.spec, ear.model.labels, ear.step_ms,
-                     per_hour)
+    others = wakings(path, labels, materials.negatives, harmless(ear.spec, ear.step_ms),
+                     means.backend, means.spread, means.tell, means.progress)
+    return calibrate(Heard(words, others, ear.model.labels, ear.step_ms), ear.spec, per_hour)
 
 
 def _recordings(data: DataSet, materials: Materials) -> AudioSet:

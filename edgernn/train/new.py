@@ -111,8 +111,7 @@ def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
     whole = order.model.with_suffix(".uncalibrated.tflite")
     quantize_run(order.run, whole, PROFILE, command=command)
     watch.stage("choosing thresholds")
-    chosen = calibrated(whole, _materials(order, "validation", alike=False), "auto",
-                        order.per_hour)
+    chosen = calibrated(whole, _materials(order, "validation", alike=False), order.per_hour)
     made = bundle.read(whole)
     bundle.write(order.model, bundle.attach(made.flatbuffer, dataclasses.replace(
         made.spec, detector=chosen.detector)))

@@ -16,7 +16,7 @@ from edgernn.detect import Detection
 from edgernn.errors import DataError
 from edgernn.spec import DetectorSpec
 from edgernn.step import StepModel
-from edgernn.train.calibration import calibrate
+from edgernn.train.calibration import Heard, calibrate
 from edgernn.train.dataset import AudioSet, Recording
 from edgernn.train.evaluation import Track, compare, detect, hear, words_in
 from edgernn.train.intervals import poisson_bound, poisson_interval, wilson_interval
@@ -34,6 +34,11 @@ def track(seconds, said=(), peaks=(), begins=()):
     for label, begin, end, height in peaks:
         scores[(times >= begin) & (times <= end), LABELS.index(label)] = height
     return Track(scores, times, tuple(said), frozenset(begins), seconds)
+
+
+def heard(words, others):
+    """What a detector is chosen on."""
+    return Heard(words, others, LABELS, 20)
 
 
 def spec(**changes):
@@ -146,11 +151,11 @@ def test_calibration_takes_the_highest_threshold_that_misses_least_and_keeps_to_
                              for word, height in zip(said, heights, strict=True)])
     others = track(3600, peaks=[("yes", 100, 100.5, 0.6), ("yes", 900, 900.5, 0.3)])
     one = DetectorSpec({"yes": 0.5}, smoothing_ms=100, hysteresis=0.1, refractory_ms=200)
-    strict = calibrate(words, others, one, LABELS, 20, 0.5)
+    strict = calibrate(heard(words, others), one, 0.5)
     # The false alarm of 0.6 must go, and with it the word of 0.55; 0.7 is said still.
     assert strict.detector.thresholds["yes"] == pytest.approx(0.68, abs=0.021)
     assert (strict.words.missed, strict.others.false_alarms) == (1, 0)
-    loose = calibrate(words, others, one, LABELS, 20, 1.0)
+    loose = calibrate(heard(words, others), one, 1.0)
     assert (loose.words.missed, loose.others.false_alarms) == (0, 1)
     assert loose.detector.thresholds["yes"] == pytest.approx(0.54, abs=0.021)
     assert strict.bound_per_hour() == pytest.approx(2.9957, abs=1e-3)
@@ -162,18 +167,35 @@ def test_calibration_takes_the_hysteresis_that_fires_once_a_word_or_keeps_its_ow
     dip = [("yes", word.start_s + 0.4, word.start_s + 0.6, 0.42) for word in said]
     others = track(3600)
     one = DetectorSpec({"yes": 0.5}, smoothing_ms=40, hysteresis=0.1, refractory_ms=0)
-    twice = calibrate(track(45, said, steady + dip), others, one, LABELS, 20, 0.5)
+    twice = calibrate(heard(track(45, said, steady + dip), others), one, 0.5)
     assert (twice.words.missed, twice.words.doubles) == (0, 0)
     assert (twice.detector.hysteresis, twice.detector.refractory_ms) != (0.1, 0)
-    once = calibrate(track(45, said, steady), others, one, LABELS, 20, 0.5)
+    once = calibrate(heard(track(45, said, steady), others), one, 0.5)
     assert (once.detector.hysteresis, once.detector.refractory_ms) == (0.1, 0)
+
+
+def test_calibration_takes_for_each_label_what_its_own_words_ask_for():
+    # "yes" is short: an average over more would miss it.  "no" is long, and what is no word is
+    # loud but short: only an average over more tells them apart.
+    said = [Said("yes", t, t + 0.3) for t in range(1, 41, 4)]
+    said += [Said("no", t, t + 0.8) for t in range(3, 43, 4)]
+    words = track(45, sorted(said, key=lambda word: word.start_s),
+                  [(word.label, word.start_s, word.start_s + (0.06 if word.label == "yes" else 0.6),
+                    0.9) for word in said])
+    others = track(3600, peaks=[("no", t, t + 0.1, 0.9) for t in range(10, 3000, 20)])
+    found = calibrate(heard(words, others), spec(), 0.5)
+    assert (found.words.missed, found.others.false_alarms) == (0, 0)
+    assert found.detector.watch("yes").smoothing_ms <= 60
+    assert found.detector.watch("no").smoothing_ms >= 160
+    assert set(found.detector.smoothing_ms) == {"yes", "no"}
+    assert found.detector.hysteresis == 0.1  # nothing here tells one from another
 
 
 def test_calibration_takes_a_refractory_time_in_which_no_word_is_lost():
     said = [Said("yes", t, t + 0.5) for t in (1.0, 2.0, 3.0, 5.0, 6.0, 7.0)]
     words = track(10, said, [("yes", word.start_s, word.end_s, 0.9) for word in said])
     deaf = DetectorSpec({"yes": 0.5}, smoothing_ms=40, hysteresis=0.1, refractory_ms=3000)
-    found = calibrate(words, track(3600), deaf, LABELS, 20, 0.5)
+    found = calibrate(heard(words, track(3600)), deaf, 0.5)
     assert found.words.missed == 0
     assert found.detector.refractory_ms < 1000
 

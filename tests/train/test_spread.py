@@ -16,8 +16,11 @@ import pytest
 import soundfile
 
 from edgernn.errors import ConfigError, DataError, OutputError
-from edgernn.train.negatives import alarms, streams
+from edgernn.step import StepModel
+from edgernn.train.evaluation import at_threshold, compare, detect
+from edgernn.train.negatives import alarms, streams, wakings
 from edgernn.train.spread import HERE, Spread
+from edgernn.train.waking import Quiet
 from tests.cli.test_cli import edgernn, fails
 from tests.sounds import wandering
 
@@ -159,6 +162,27 @@ def test_false_alarms_are_the_same_on_workers_and_after_a_restart(cluster, hours
     assert here.at[0].false_alarms > 0
     assert "broken.wav" in said[0]
     assert len(list((tmp_path / "k").iterdir())) == 3
+
+
+@pytest.mark.slow
+def test_what_a_detector_could_wake_at_is_the_same_on_workers_and_after_a_restart(
+        cluster, hours, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgernn.train.negatives.STREAM_S", 7.0)
+    quiet = Quiet(0.04, 16, 100)
+    here = wakings(MODEL, ("speech",), [hours], quiet)
+    there = wakings(MODEL, ("speech",), [hours], quiet, spread=Spread(cluster, tmp_path / "k"))
+    again = wakings(MODEL, ("speech",), [hours], quiet, spread=Spread(kept=tmp_path / "k"))
+    for other in (there, again):
+        np.testing.assert_array_equal(other.scores, here.scores)
+        np.testing.assert_array_equal(other.times_s, here.times_s)
+        assert (other.begins, other.seconds) == (here.begins, here.seconds)
+    assert here.seconds == 20.0
+    counted = alarms(MODEL, ("speech",), [hours], (0.05, 0.3, 0.6))
+    step = StepModel.open(MODEL, "emulator")
+    for threshold, outcome in zip((0.05, 0.3, 0.6), counted.at, strict=True):
+        spec = at_threshold(step.spec.detector, threshold)
+        found = compare(here, detect(here, spec, step.labels, step.spec.frontend.hop_ms))
+        assert found.false_alarms == outcome.false_alarms
 
 
 @pytest.mark.slow
