@@ -1,6 +1,7 @@
 """One frame at a time, in every interpreter that is installed here."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from edgernn import bundle, interpreter, step, tflite
 from edgernn.errors import BackendError, FeatureError, ModelError
 from edgernn.quant import QType, dequantize, quantize
+from edgernn.spec import StandardizeSpec, StatePair
 from edgernn.step import StepModel
 from tests import networks
 
@@ -131,22 +133,35 @@ def test_a_feature_that_is_not_finite_is_refused_and_the_state_kept(model, bad):
     before = model.state()
     row = frames(1, model.width)[0]
     row[2] = bad
-    with pytest.raises(FeatureError, match="feature 2"):
+    with pytest.raises(FeatureError, match=re.escape(
+            f"feature 2 is {bad}; finite numbers were needed. Leave the frame out with hold(), or "
+            "repair it before it comes here")):
         model.step(row)
     assert step._equal(model.state(), before)
 
 
-@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((1, 10)), [], "text", None, 1.0])
+@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((1, 10)), [], None, 1.0])
 def test_a_frame_of_another_shape_is_refused(model, bad):
-    with pytest.raises(FeatureError):
+    shape = np.shape(bad) if bad is not None else ()
+    said = (f"the frame has shape {shape}; ({model.width},) was needed. Give one row of the "
+            "frontend this model was trained with (edgernn info shows it)")
+    with pytest.raises(FeatureError, match=f"^{re.escape(said)}$"):
         model.step(bad)
 
 
+def test_a_frame_that_is_no_numbers_is_refused(model):
+    with pytest.raises(FeatureError, match=f"^the frame is 'text'; {model.width} numbers were "
+                                           "needed. Give one row of features$"):
+        model.step("text")
+
+
 def test_codes_of_another_type_are_refused_not_taken_for_real_features(model):
-    other = np.zeros(model.width, "int8" if model.encode(frames(1, model.width)).dtype != "int8"
-                     else "int16")
-    with pytest.raises(FeatureError, match="encode"):
-        model.step(other)
+    own = model.encode(frames(1, model.width)).dtype
+    other = "int8" if own != "int8" else "int16"
+    said = (f"the frame is of {other}; the codes of this model are {own}. Give those "
+            "(StepModel.encode makes them), or float32 features")
+    with pytest.raises(FeatureError, match=f"^{re.escape(said)}$"):
+        model.step(np.zeros(model.width, other))
 
 
 def test_doubles_lists_and_strided_rows_count_as_features(model):
@@ -207,13 +222,30 @@ def rewritten(path, tmp_path, **changes):
     return changed
 
 
-def test_parts_that_do_not_fit_are_refused(model_files, tmp_path):
-    path = model_files["gru"]
-    spec = bundle.read(path).spec
-    for changes in ({"labels": ("a",)}, {"input": "y"}, {"output": "nothing"}, {"states": ()},
-                    {"frontend": dataclasses.replace(spec.frontend, mean=(0.0,), std=(1.0,))}):
-        with pytest.raises(ModelError, match="edgernn quantize"):
-            StepModel.open(rewritten(path, tmp_path, **changes))
+MISFITS = {
+    "labels": ({"labels": ("a",)}, "edgernn.json has 1 labels, but the model has 4. "),
+    "frontend": ({"frontend": StandardizeSpec((0.0,), (1.0,))},
+                 "edgernn.json has 1 frontend features, but the model has 10. "),
+    "input": ({"input": "y"}, "edgernn.json names the input 'y', which the model does not have; "
+              "it has lstm0_c_in, lstm0_h_in, x. "),
+    "output": ({"output": "y"}, "edgernn.json names the output 'y', which the model does not "
+               "have; it has lstm0_c_out, lstm0_h_out, scores. "),
+    "state": ({"states": (StatePair("y", "lstm0_h_out"),)},
+              "edgernn.json names the input 'y', which"),
+    "next state": ({"states": (StatePair("lstm0_h_in", "y"),)},
+                   "edgernn.json names the output 'y', which"),
+    "context": ({"context": {"memory": "y"}}, "edgernn.json names the input 'y', which"),
+    "states": ({"states": ()}, "the model has the inputs lstm0_c_in, lstm0_h_in, x, of which "
+               "edgernn.json explains only 1. "),
+    "states and contexts": ({"states": (), "context": {"memory": "x"}}, "explains only 2. "),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_parts_that_do_not_fit_are_refused_by_what_differs(model_files, tmp_path, name):
+    changes, said = MISFITS[name]
+    with pytest.raises(ModelError, match=re.escape(said) + ".*edgernn quantize"):
+        StepModel.open(rewritten(model_files["lstm"], tmp_path, **changes))
 
 
 def test_a_state_pair_of_unequal_scale_is_refused(model_files):
@@ -222,7 +254,11 @@ def test_a_state_pair_of_unequal_scale_is_refused(model_files):
     pair = whole.spec.states[1]
     tensors = tuple(dataclasses.replace(t, scales=(t.scales[0] * 1.04,))
                     if t.name == pair.output else t for t in read.tensors)
-    with pytest.raises(ModelError, match="must be equal"):
+    before = read.tensor(pair.input)
+    kind, scale = f"int16{list(before.shape)} scale ", before.scales[0]
+    with pytest.raises(ModelError, match=re.escape(
+            f"the state {pair.input!r} is {kind}{scale:.9g} zero point 0, but its next value "
+            f"{pair.output!r} is {kind}{scale * 1.04:.9g} zero point 0; they must be equal")):
         step.check(whole.spec, dataclasses.replace(read, tensors=tensors))
 
 
