@@ -1,4 +1,4 @@
-"""The model card of the bundled model, written from what was measured."""
+"""The cards of the bundled wake-word models, written from what was measured."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,20 +12,20 @@ from edgernn.train.intervals import poisson_interval
 from edgernn.train.spotting import Spotting
 
 CARD = """\
-# wakeword.tflite: "computer" and "alexa"
+# {name}: "computer" and "alexa"
 
 Hears 16 kHz audio and says when somebody says *computer* or *alexa*.  Everything else,
-noise and silence are rejected.  Bundled with edgernn: `edgernn stream` uses it when no
-`--model` is given.  Written by `tools/make_bundled_model.py`; do not edit.
+noise and silence are rejected.  Bundled with edgernn: {used}.
+Written by `tools/make_bundled_model.py`; do not edit.
 
 | | |
 |---|---|
 | size | {bytes:,} bytes, profile {profile} |
 | sha256 of the FlatBuffer | {sha256} |
-| network | {layers}; taught by the labels and by a network of twice its weights |
+| network | {layers} |
 | features | 40 log-mel energies every 20 ms (`edgernn.frontend.logmel`) |
 | detector | {detector} |
-| made by | `{command}`{minutes} |
+| made by | `{command}` |
 | made with | edgernn {edgernn}, Python {python}, {created} |
 
 ## How well it hears
@@ -86,6 +86,8 @@ sight of these figures too.
 | rejected speech, babble |
 | other wake words of the benchmark, by voices of the train split (an estimate: \
 `tools/other_words.txt`), 41 min | Apache-2.0 | rejected speech |
+| {community}: "computer" and "hey computer" by three people, 60 recordings | public domain | \
+the words |
 | {community}: "athena", "amelia", "hey savant" and what is like them, 38 min | public domain | \
 rejected speech |
 | Speech Commands, 3,000 recordings, in {anshul} and {manash} | CC BY 4.0 | rejected speech |
@@ -106,19 +108,34 @@ The recordings themselves are not in the package.
 """
 
 
-def write_card(path: Path, model: Path, run: Path, measured: Measured, command: str,
+def write_card(model: Path, used: str, runs: Sequence[Path], measured: Measured, command: str,
                alike: Mapping[str, int], times: int) -> None:
-    """Write the card of `model`; `alike`: how many of so many times each word fired it."""
+    """Write the card of `model` beside it.
+
+    Parameters
+    ----------
+    model : Path
+    used : str
+        When edgernn uses it.
+    runs : sequence of Path
+        The runs that it was quantized from.
+    measured : Measured
+    command : str
+        What made it.
+    alike : mapping of str to int
+        How many of `times` times each word fired it.
+    times : int
+    """
     spec = bundle.read(model).spec
     detector = spec.detector
     assert detector is not None, "the bundled model detects"
     unheard = _unheard(measured, spec.profile)
-    path.write_text(CARD.format(
-        bytes=model.stat().st_size, profile=spec.profile, sha256=spec.model_sha256,
-        layers=_layers(run),
+    model.with_suffix(".md").write_text(CARD.format(
+        name=model.name, used=used, bytes=model.stat().st_size, profile=spec.profile,
+        sha256=spec.model_sha256, layers=_layers(runs),
         detector=", ".join(f"{word} {p:.2f}" for word, p in detector.thresholds.items())
         + f", smoothed over {detector.smoothing_ms} ms",
-        command=command, minutes=f"; the training itself took {_minutes(run):.0f} min",
+        command=command,
         misses=_misses(measured, spec.profile), by_word=_by_word(measured),
         unheard=f"{unheard.false_alarms} false alarms in {unheard.seconds / 3600:.2f} h; an hour: "
                 + _an_hour(unheard),
@@ -152,14 +169,12 @@ def _an_hour(spotting: Spotting) -> str:
     return f"{spotting.false_alarms_per_hour:.2f} ({low:.2f} to {high:.2f}, 95 %)"
 
 
-def _minutes(run: Path) -> float:
-    last = (run / "history.csv").read_text(encoding="utf-8").splitlines()[-1]
-    return float(last.split(",")[-1]) / 60
-
-
-def _layers(run: Path) -> str:
-    layers = Architecture.load(run / "architecture.json").layers
-    return ", ".join(f"{layer.kind} {layer.units}" for layer in layers)
+def _layers(runs: Sequence[Path]) -> str:
+    found = [", ".join(f"{layer.kind} {layer.units}"
+                       for layer in Architecture.load(run / "architecture.json").layers)
+             for run in runs]
+    return found[0] if len(found) == 1 else \
+        f"{len(found)}, whose logits are averaged: {'; '.join(found)}"
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

@@ -60,6 +60,8 @@ class Materials:
     """Wake words said by espeak-ng, alone or in a sentence."""
     distractors: tuple[Samples, ...]
     """Anything else said by espeak-ng."""
+    sentences: tuple[Samples, ...]
+    """Sentences of random words said by espeak-ng, many of which sound like a wake word."""
 
 
 def read(path: Path) -> Samples:
@@ -83,6 +85,23 @@ def clips(data: Path, split: str) -> list[Clip]:
             samples = read(folder / row["path"])
             found.append(Clip(samples, row["label"], *find_word(samples),
                               row["speaker_cluster"], row["path"]))
+    return found
+
+
+def community(clones: Path) -> list[Clip]:
+    """The word "computer" as Mycroft's community says it; a speaker is who gave the licence."""
+    folder = clones / "Precise-Community-Data"
+    givers = {Path(name).stem: path.stem.split("-", 2)[2]
+              for path in sorted((folder / "licenses").glob("license-2*.txt"))
+              for name in path.read_text(encoding="utf-8").split()}
+    found = []
+    for part in COMPUTER:
+        for path in sorted((folder / part).glob("*.wav")):
+            samples = read(path)
+            start, end = find_word(samples)
+            if end - start < RATE * 5 // 4:  # longer: noise was taken for the word's end
+                found.append(Clip(samples, "computer", start, end, givers.get(path.stem, ""),
+                                  f"{part}/{path.name}"))
     return found
 
 
@@ -111,6 +130,8 @@ at a cosine of 0.78; a cluster is here if half of it is within 0.75 of a recordi
 split, and nine in ten of it are not within 0.72 of one of the validation split."""
 SINGLE_WORDS = 3000
 """Recordings of Speech Commands that are learned to be no wake word."""
+COMPUTER = ("computer/en", "heycomputer/en")
+"""Where Mycroft's community says "computer" (or "hey computer")."""
 COMMUNITY = ("athena/en", "amelia/en", "heysavant/wake-word/en", "heysavant/not-wake-words/en",
              "heychatterbox/en-us", "not-wake-words/en")
 
@@ -285,10 +306,17 @@ def spoken_distractors(speaker: Speaker, known: dict[str, list[str]], words: int
     return said
 
 
-def talk(data: Path, hours: float, seed: int, processes: int) -> list[NDArray[np.int16]]:
-    """Hours of sentences of random words of the dictionary, each by a voice drawn anew."""
+def talk(data: Path, hours: float, seed: int, processes: int, alike: float = 0.0
+         ) -> list[NDArray[np.int16]]:
+    """Hours of sentences of random words of the dictionary, each by a voice drawn anew.
+
+    A share `alike` of the words are drawn from those that sound most like a wake word; what is
+    said with another share has nothing in common with it.
+    """
     known, said, seconds = vocabulary(data), [], 0.0
-    blocks = ((list(known), (seed, 77, block)) for block in itertools.count())
+    near = [name for word in WORDS for name in neighbours(known, word, 400)]
+    blocks = ((list(known), near, alike, (seed, 77 + round(100 * alike), block))
+              for block in itertools.count())
     # Not forked: espeak-ng may speak in this process already, and a copy of it waits for ever.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         # As many at a time as processes, so that few are spoken in vain.
@@ -299,11 +327,15 @@ def talk(data: Path, hours: float, seed: int, processes: int) -> list[NDArray[np
     return said
 
 
-def _talk(job: tuple[list[str], tuple[int, ...]]) -> list[NDArray[np.int16]]:
-    words, seed = job
+def _talk(job: tuple[list[str], list[str], float, tuple[int, ...]]) -> list[NDArray[np.int16]]:
+    words, near, alike, seed = job
     speaker = Speaker(np.random.default_rng(seed))
-    texts = [" ".join(speaker.rng.choice(words, int(speaker.rng.integers(6, 15))))
-             for _ in range(50)]
+    texts = []
+    for _ in range(50):
+        count = int(speaker.rng.integers(6, 15))
+        odd = int(speaker.rng.binomial(count, alike)) if alike else 0
+        chosen = [*speaker.rng.choice(words, count - odd), *speaker.rng.choice(near, odd)]
+        texts.append(" ".join(speaker.rng.permutation(chosen) if odd else chosen))
     return [np.rint(speaker.say(text)[0]).astype(np.int16) for text in texts]
 
 
@@ -323,7 +355,13 @@ def neighbours(known: dict[str, list[str]], word: str, count: int) -> list[str]:
     return [name for distance, name in ranked if distance >= 2][:count]
 
 
-def gather(data: Path, clones: Path, seed: int, said: int = 700) -> Materials:
+TALK_HOURS = 5.0
+"""Of sentences to learn from."""
+ALIKE_SHARE = 0.3
+"""Of their words sound like a wake word."""
+
+
+def gather(data: Path, clones: Path, seed: int, said: int = 700, processes: int = 2) -> Materials:
     """Everything to train on."""
     rng = np.random.default_rng(seed)
     speaker = Speaker(rng)
@@ -333,7 +371,9 @@ def gather(data: Path, clones: Path, seed: int, said: int = 700) -> Materials:
         spoken += spoken_in_sentences(speaker, word, said * 5 // 7)
     distractors = spoken_distractors(speaker, vocabulary(data), said * 22 // 7, said * 18 // 7)
     return Materials(
-        clips=tuple(clips(data, "train")),
+        clips=(*clips(data, "train"), *community(clones)),
         speech=tuple(readers(clones)), others=tuple(others(clones, rng)),
         digits=tuple(digits(data, 400, rng)), noises=noises(data, "first"),
-        spoken=tuple(spoken), distractors=tuple(distractors))
+        spoken=tuple(spoken), distractors=tuple(distractors),
+        sentences=tuple(one.astype(np.float32)
+                        for one in talk(data, TALK_HOURS, seed, processes, ALIKE_SHARE)))

@@ -101,18 +101,26 @@ class SceneMaker:
         """People from end to end, mostly as recorded: what a false alarm is made of."""
         ratio = 1.0 if rng.random() < 0.6 else rng.uniform(0.85, 1.18)
         length = int(self.samples * ratio) + 1
-        samples = (_pick(rng, self.materials.speech) if rng.random() < 0.4
-                   else self._one_after_another(rng, length))
+        samples = self._said(rng, length)
         start = int(rng.integers(max(1, len(samples) - length)))
         cut = np.resize(faster(samples[start:start + length], ratio), self.samples)
         return (cut / np.float32(rms(cut)), np.zeros(self.frames, np.int8),
                 np.full(self.frames, TALK_WEIGHT))
 
-    def _one_after_another(self, rng: np.random.Generator, length: int) -> Samples:
-        """Recordings of other people, joined as they are: each at its own level."""
+    def _said(self, rng: np.random.Generator, length: int) -> Samples:
+        """Somebody reading, or others one after the other, who may be espeak-ng's voices."""
+        chance = rng.random()
+        if chance < 0.3:
+            return _pick(rng, self.materials.speech)
+        return self._one_after_another(
+            rng, length, self.materials.others if chance < 0.7 else self.materials.sentences)
+
+    def _one_after_another(self, rng: np.random.Generator, length: int,
+                           among: tuple[Samples, ...]) -> Samples:
+        """Recordings joined as they are: each at its own level."""
         joined: list[Samples] = []
         while sum(map(len, joined)) < length:
-            samples = _pick(rng, self.materials.others)
+            samples = _pick(rng, among)
             joined.append(samples / np.float32(rms(samples) * 10 ** (rng.uniform(-4, 4) / 20)))
         return np.concatenate(joined)
 
@@ -141,7 +149,7 @@ class SceneMaker:
     def _wake_word(self, rng: np.random.Generator, word: int) -> Item:
         """Said by a person, with a little of the clip's own silence around it."""
         clip = self._clip(rng, WORDS[word])
-        ratio = rng.uniform(0.85, 1.18)
+        ratio = rng.uniform(0.82, 1.22)
         first = max(0, clip.start - int(rng.uniform(0, 0.25) * RATE))
         cut = faded(clip.samples[first:clip.end + int(rng.uniform(0.02, 0.25) * RATE)], 200)
         return Item(faster(cut, ratio), word + 1, int((clip.end - first) / ratio),

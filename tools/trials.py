@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgernn import bundle
 from edgernn.frontend.logmel import LogMel
 from edgernn.spec import DetectorSpec, LogMelSpec
+from edgernn.train.committee import Committee
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.network import Network
 from edgernn.train.reference import FloatModel
@@ -146,23 +147,24 @@ def _plain(spotting: Spotting) -> dict[str, object]:
             "false_alarms": spotting.false_alarms, "seconds": round(spotting.seconds, 1)}
 
 
-def steppers(run: Path | None, model: Path) -> dict[str, tuple[Stepper, Encode]]:
-    """The integer step of a model file, and the float one of its run folder."""
+def steppers(runs: Sequence[Path], model: Path) -> dict[str, tuple[Stepper, Encode]]:
+    """The integer step of a model file, and the float one of its run folders, if any."""
     file = bundle.read(model)
     emulated = EmulatedModel(file.flatbuffer, file.spec.states, file.spec.frontend)
     found: dict[str, tuple[Stepper, Encode]] = {file.spec.profile: (emulated, emulated.encode)}
-    if run is not None:
-        found["float"] = (FloatModel(Network.load(run)), LogMel(LogMelSpec()).features)
+    if runs:
+        network = Committee.of([Network.load(run) for run in runs])
+        found["float"] = (FloatModel(network), LogMel(LogMelSpec()).features)
     return found
 
 
-def measure(run: Path, model: Path, trials: Trials) -> Measured:
+def measure(runs: Sequence[Path], model: Path, trials: Trials) -> Measured:
     """Run everything through the float and the integer step, reset and carried."""
     spec = bundle.read(model).spec
     assert spec.detector is not None
     results: dict[tuple[str, str, str], Spotting] = {}
     scores: dict[str, list[NDArray[np.float32]]] = {}
-    for kind, (stepper, encode) in steppers(run, model).items():
+    for kind, (stepper, encode) in steppers(runs, model).items():
         for mode in ("reset", "carry"):
             for name, passages in trials.items():
                 if name not in TWICE and (kind, mode) != (spec.profile, "carry"):

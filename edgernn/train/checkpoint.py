@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -99,9 +99,10 @@ def _again(path: Path) -> str:
 
 
 def origin(
-    config: TrainConfig, architecture: Architecture, lessons: Sequence[Lesson], held_out: Sequences
+    config: TrainConfig, architecture: Architecture, lessons: Sequence[Lesson],
+    held_out: Sequences, start: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> dict[str, str]:
-    """What a run's weights follow from: settings, network, data and libraries.
+    """What a run's weights follow from: settings, network, data, first weights and libraries.
 
     The data are known by the first epoch's lessons, which are drawn the same way each time.
     """
@@ -109,7 +110,7 @@ def origin(
     for lesson in lessons:
         for array in dataclasses.astuple(lesson):
             digest.update(np.ascontiguousarray(array).data)
-    for array in dataclasses.astuple(held_out):
+    for array in (*dataclasses.astuple(held_out), *(start or {}).values()):
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
     network = hashlib.blake2b(architecture.to_json().encode(), digest_size=8)

@@ -77,18 +77,20 @@ def fit(
 def teach(
     config: TrainConfig, material: Material, out: Path,
     progress: Progress = lambda epoch: None, overwrite: bool = False,
+    start: Arrays | None = None,
 ) -> dict[str, float]:
     """Train on lessons of one's own making, where `fit` makes them from a data set.
 
-    Parameters, result and errors are those of `fit`; `material` is what `prepare` gives.
+    Parameters, result and errors are those of `fit`; `material` is what `prepare` gives, and
+    `start` the weights to go on from, as weights.npz of a run of the same network holds them.
     """
     with making(out, overwrite) as place:
-        return _fit(config, material, place, progress, overwrite)
+        return _fit(config, material, place, progress, overwrite, start=start)
 
 
 def _fit(
     config: TrainConfig, material: Material, place: Unfinished, progress: Progress,
-    overwrite: bool, workers: Workers = ALONE,
+    overwrite: bool, workers: Workers = ALONE, start: Arrays | None = None,
 ) -> dict[str, float]:
     features = material.frontend.width
     stack = models.layers(config, len(material.labels), features, material.vocabulary)
@@ -100,7 +102,7 @@ def _fit(
         return _streaming(architecture, weights, validation)
 
     loop = learn(config, material, architecture, place, progress, overwrite,
-                 judge if config.early_stopping else None, workers)
+                 judge if config.early_stopping else None, workers, start)
     if not workers.chief:
         return {"epochs": len(loop.history), "best_epoch": loop.best.epoch}
     model, folder = loop.finish(), place.run
@@ -134,14 +136,14 @@ def _detector(config: TrainConfig, labels: tuple[str, ...]) -> DetectorSpec | No
 def learn(
     config: TrainConfig, material: Material, architecture: Architecture, place: Unfinished,
     progress: Progress, overwrite: bool, judge: Judge | None,
-    workers: Workers = ALONE,
+    workers: Workers = ALONE, start: Arrays | None = None,
 ) -> Loop:
-    """Train, from the last checkpoint of the same run if there is one.
+    """Train, from the last checkpoint of the same run if there is one, else from `start`.
 
     Without a `judge` all epochs are trained, and the last one's weights are kept.
     """
-    loop = Loop(config, architecture, material, judge, workers=workers)
-    known = origin(config, architecture, loop.lessons, material.held_out)
+    loop = Loop(config, architecture, material, judge, start, workers=workers)
+    known = origin(config, architecture, loop.lessons, material.held_out, start)
     every = config.checkpoint_epochs if workers.chief else 0
     with workers.together():
         run(loop, known, place, progress, overwrite, every)
