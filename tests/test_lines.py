@@ -1,10 +1,12 @@
 """Texts, a line each."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
+from edgernn import bundle, step
 from edgernn.errors import FeatureError, ModelError
 from edgernn.lines import answers
 from edgernn.step import StepModel
@@ -50,6 +52,23 @@ def test_a_token_without_a_row_is_refused_and_the_state_kept(tmp_path, backend, 
     with pytest.raises(FeatureError, match=r"2 whole numbers were needed. Give one row of the "
                                            r"frontend's tokens$"):
         model.step(np.array([1.5, 2.0], np.float32))
+
+
+def test_a_run_of_letters_that_is_not_there_yet_is_no_padding(tmp_path):
+    model = StepModel.open(models.texts(tmp_path))
+    assert model.step(np.array([2, 0], np.int32)).sum() == pytest.approx(1, abs=0.02)
+
+
+def test_tokens_that_are_looked_up_in_too_few_rows_are_refused(tmp_path):
+    whole = bundle.read(models.texts(tmp_path))
+    few = dataclasses.replace(whole.spec, frontend=dataclasses.replace(
+        whole.spec.frontend, buckets=8))
+    with pytest.raises(ModelError, match=r"has 14 tokens, but GATHER looks them up in '.*' of "
+                                         r"shape \(13, 5\)\. Make"):
+        step.check(few, whole.graph)
+    ops = tuple(dataclasses.replace(op, name="ADD") for op in whole.graph.ops)
+    with pytest.raises(ModelError, match="has 13 tokens, but ADD looks them up"):
+        step.check(whole.spec, dataclasses.replace(whole.graph, ops=ops))
 
 
 def test_all_runtimes_read_the_same(tmp_path):

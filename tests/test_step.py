@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import types
 
 import numpy as np
 import pytest
@@ -352,6 +353,22 @@ def test_an_input_that_nothing_explains_is_refused(read):
         step.check(spec, read[1])
 
 
+def test_a_state_of_another_scale_is_moved_at_every_step(read, model_files):
+    spec, graph = read
+    pair = spec.states[0]
+    before, after = graph.tensor(pair.input).qtype, graph.tensor(pair.output).qtype
+    written = dataclasses.replace(after, scale=after.scale * 1.3)
+    plain = StepModel.open(model_files["lstm"], "emulator")
+    moving = StepModel(spec, changed(read, pair.output, scales=(written.scale,)), plain.runtime)
+    for frame in frames(20, plain.width):
+        plain.restore(moving.state())
+        np.testing.assert_array_equal(moving.step(frame), plain.step(frame))
+        expected = plain.state()
+        expected[pair.input] = quantize(dequantize(expected[pair.input], written), before)
+        assert step._equal(moving.state(), expected)
+    assert np.abs(moving.state()[pair.input]).max() > 100
+
+
 @pytest.mark.parametrize("written", [QType("int8", 0.011, 5), QType("uint8", 0.012, 130),
                                      QType("int16", 1 / 30000)])
 def test_a_state_written_in_another_scale_is_moved_to_the_nearest_code(written):
@@ -377,6 +394,15 @@ def test_the_frames_that_prove_a_runtime_differ_and_fill_the_range(model):
     wide = x.qtype.high - x.qtype.low
     assert found.min() < x.qtype.low + wide / 4
     assert found.max() > x.qtype.high - wide / 4
+
+
+def test_frames_of_reals_that_prove_a_runtime_are_such_as_features_are(read):
+    model = types.SimpleNamespace(graph=changed(read, "x", dtype="float32"), spec=read[0],
+                                  width=10, _tokens=0)
+    found = step._any_frames(model)
+    assert (found.shape, found.dtype) == ((3, 10), np.float32)
+    assert -2 <= found.min() < -1 < 1 < found.max() <= 2
+    assert len(np.unique(found)) > 25
 
 
 class Deaf(Forgetful):
