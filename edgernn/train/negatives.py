@@ -132,12 +132,13 @@ def heard(model: Path, labels: Sequence[str], stream: Sequence[Path],
           thresholds: Sequence[float], backend: str) -> dict[str, Any]:
     """One stream's job: seconds heard, and false alarms with the model's and other thresholds."""
     step, track, skipped = _hear(model, stream, backend)
-    detector, step_ms = step.spec.detector, step.spec.frontend.hop_ms  # type: ignore[union-attr]
+    frontend, detector = step.spec.frontend, step.spec.detector
+    assert isinstance(frontend, LogMelSpec), "it hears audio"
     assert detector is not None, "it detects words"
     spec = replace(detector, thresholds={label: detector.thresholds[label] for label in labels})
 
     def wrong(spec: DetectorSpec) -> int:
-        return compare(track, detect(track, spec, step.labels, float(step_ms))).false_alarms
+        return compare(track, detect(track, spec, step.labels, float(frontend.hop_ms))).false_alarms
 
     return {"seconds": track.seconds, "own": wrong(spec), "skipped": skipped,
             "at": [wrong(at_threshold(spec, threshold)) for threshold in thresholds]}
