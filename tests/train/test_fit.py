@@ -10,7 +10,7 @@ import yaml
 from edgernn.errors import ConfigError, DataError, OutputError
 from edgernn.train.config import TrainConfig, load
 from edgernn.train.dataset import AudioSet, Recording, SensorSet
-from edgernn.train.fit import fit
+from edgernn.train.fit import fit, teach
 from edgernn.train.folder import refuse_existing
 from edgernn.train.material import prepare
 from edgernn.train.measure import measure
@@ -118,6 +118,20 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, dat
     for key, value in weights["first"].items():
         np.testing.assert_array_equal(weights["again"][key], value)
     assert (weights["other"]["0/kernel"] != weights["first"]["0/kernel"]).any()
+
+
+@pytest.mark.slow
+def test_what_goes_on_from_other_weights_begins_with_them(run, tmp_path):
+    with np.load(run / "weights.npz") as weights:
+        start = dict(weights)
+    still = TrainConfig(units=8, epochs=1, batch=4, learning_rate=1e-9)
+    teach(still, prepare(still, sensor_set()), tmp_path / "on", start=start)
+    teach(still, prepare(still, sensor_set()), tmp_path / "anew")
+    with np.load(tmp_path / "on" / "weights.npz") as on, \
+            np.load(tmp_path / "anew" / "weights.npz") as anew:
+        for name, value in start.items():
+            np.testing.assert_allclose(on[name], value, atol=1e-6)
+        assert np.abs(anew["0/kernel"] - start["0/kernel"]).max() > 0.01
 
 
 @pytest.mark.slow
