@@ -15,6 +15,8 @@ ONE = 32768
 """A score of 1.0, were it not that scores are 16 bits: see `LARGEST`."""
 LARGEST = ONE - 1
 """What 1.0 counts as, for a score and for a threshold."""
+MOST = {"smoothing_ms": 3_600_000, "hysteresis": 1, "refractory_ms": 86_400_000}
+"""What a detector can be asked at most: an average over an hour, silence for a day."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,6 @@ def _check(spec: DetectorSpec, labels: tuple[str, ...]) -> None:
                              "needed. Choose such a one")
     for name, values in given.items():
         for label, value in values.items():
-            if value < 0:
-                raise ModelError(f"{name}{f' of {label!r}' if label else ''} is {value}; 0 or more "
-                                 "was needed")
+            if not 0 <= value <= MOST[name]:
+                raise ModelError(f"{name}{f' of {label!r}' if label else ''} is {value}; 0 to "
+                                 f"{MOST[name]} was needed")

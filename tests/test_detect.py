@@ -97,10 +97,12 @@ def test_detections_are_apart_by_the_refractory_time(scores, refractory_ms):
      "set for 'maybe', which is no label; the model has _other_, yes, no. Name one of those"),
     ({"thresholds": {"yes": 0.0}}, "threshold of 'yes' is 0.0; a score above 0 and up to 1"),
     ({"thresholds": {"yes": 1.5}}, "threshold of 'yes' is 1.5"),
-    ({"smoothing_ms": -1}, "smoothing_ms is -1; 0 or more was needed"),
-    ({"hysteresis": -0.1}, "hysteresis is -0.1; 0 or more was needed"),
+    ({"smoothing_ms": -1}, "smoothing_ms is -1; 0 to 3600000 was needed"),
+    ({"hysteresis": -0.1}, "hysteresis is -0.1; 0 to 1 was needed"),
     ({"smoothing_ms": {"maybe": 60}}, "smoothing_ms is set for 'maybe', which is no label"),
-    ({"refractory_ms": {"yes": 0, "no": -1}}, "refractory_ms of 'no' is -1; 0 or more")])
+    ({"refractory_ms": {"yes": 0, "no": -1}}, "refractory_ms of 'no' is -1; 0 to 86400000"),
+    ({"refractory_ms": 10**30}, "refractory_ms is 10{30}; 0 to 86400000 was needed"),
+    ({"hysteresis": {"no": float("nan")}}, "hysteresis of 'no' is nan; 0 to 1 was needed")])
 def test_a_detector_that_makes_no_sense_is_refused_by_what_is_wrong(changes, what):
     with pytest.raises(ModelError, match=what):
         detector(**changes)
