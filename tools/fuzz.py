@@ -116,10 +116,15 @@ def _bundled() -> object:
 
 
 def spec_json(data: bytes) -> None:
-    """edgernn.json."""
+    """edgernn.json, and the frontend and detector that it asks for."""
     from edgernn import spec
+    from edgernn.detect import Detector
+    from edgernn.frontend import make_frontend
 
-    spec.from_json(data)
+    found = spec.from_json(data)
+    make_frontend(found.frontend)
+    if found.detector:
+        Detector(found.detector, found.labels, 20.0)
 
 
 def foreign(data: bytes) -> None:
