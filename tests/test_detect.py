@@ -70,6 +70,10 @@ def test_of_two_labels_the_one_farther_above_its_threshold_fires():
                  [0.4] * 3, [0.5] * 3) == [(0, "no")]
 
 
+def test_a_detector_of_no_label_never_fires():
+    assert heard(detector(thresholds={}), [1.0] * 50) == []
+
+
 def test_a_label_without_a_threshold_never_fires():
     watch = detector(thresholds={"yes": 0.5})
     assert heard(watch, [0.0] * 50, [1.0] * 50) == []
@@ -95,7 +99,7 @@ def test_detections_are_apart_by_the_refractory_time(scores, refractory_ms):
 @pytest.mark.parametrize(("changes", "what"), [
     ({"thresholds": {"maybe": 0.5}},
      "set for 'maybe', which is no label; the model has _other_, yes, no. Name one of those"),
-    ({"thresholds": {"yes": 0.0}}, "threshold of 'yes' is 0.0; a score above 0 and up to 1"),
+    ({"thresholds": {"yes": 0.0}}, "threshold of 'yes' is 0.0; a score above 0 and up to 1 was needed. Choose such a one$"),
     ({"thresholds": {"yes": 1.5}}, "threshold of 'yes' is 1.5"),
     ({"smoothing_ms": -1}, "smoothing_ms is -1; 0 to 3600000 was needed"),
     ({"hysteresis": -0.1}, "hysteresis is -0.1; 0 to 1 was needed"),
