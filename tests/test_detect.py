@@ -99,7 +99,8 @@ def test_detections_are_apart_by_the_refractory_time(scores, refractory_ms):
 @pytest.mark.parametrize(("changes", "what"), [
     ({"thresholds": {"maybe": 0.5}},
      "set for 'maybe', which is no label; the model has _other_, yes, no. Name one of those"),
-    ({"thresholds": {"yes": 0.0}}, "threshold of 'yes' is 0.0; a score above 0 and up to 1 was needed. Choose such a one$"),
+    ({"thresholds": {"yes": 0.0}},
+     "threshold of 'yes' is 0.0; a score above 0 and up to 1 was needed. Choose such a one$"),
     ({"thresholds": {"yes": 1.5}}, "threshold of 'yes' is 1.5"),
     ({"smoothing_ms": -1}, "smoothing_ms is -1; 0 to 3600000 was needed"),
     ({"hysteresis": -0.1}, "hysteresis is -0.1; 0 to 1 was needed"),
