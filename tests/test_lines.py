@@ -55,7 +55,7 @@ def test_a_token_without_a_row_is_refused_and_the_state_kept(tmp_path, backend, 
 
 
 def test_a_run_of_letters_that_is_not_there_yet_is_no_padding(tmp_path):
-    model = StepModel.open(models.texts(tmp_path))
+    model = StepModel.open(models.texts(tmp_path), "emulator")
     assert model.step(np.array([2, 0], np.int32)).sum() == pytest.approx(1, abs=0.02)
 
 

@@ -25,7 +25,7 @@ Written by `tools/make_bundled_model.py`; do not edit.
 | network | {layers} |
 | features | 40 log-mel energies every 20 ms (`edgernn.frontend.logmel`) |
 | detector | {detector} |
-| made by | `{command}` |
+| made by | `{command}`; it goes on from weights kept in tools/wakeword-start |
 | made with | edgernn {edgernn}, Python {python}, {created} |
 
 ## How well it hears
@@ -96,6 +96,8 @@ rejected speech |
 | CMUdict words | BSD-style | texts for espeak-ng |
 | speech synthesized by espeak-ng (a GPLv3 program; its licence does not extend to what it \
 says), {voices} | own | the words, confusable words, sentences |
+| speech synthesized by Kokoro-82M (weights Apache-2.0) | own | the words and sentences; of \
+wakeword-large's second network alone, before it went on |
 | noise, hum, impacts made with numpy | own | noise |
 
 The false alarms were counted in what taught it nothing: SLR45 in {slr45}
