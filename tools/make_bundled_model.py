@@ -11,10 +11,8 @@ processor.
 
 Networks differ by luck far more than by recipe: of five begun from nothing, at 3 % of words
 missed, 33, 52, 70, 80 and 341 false alarms were counted in the same 8.2 hours.  So the networks
-go on from the weights of two of them, tools/wakeword-start: `member-0` was the bundled model of
-November 2026, before espeak-ng's random numbers were seeded (--from-nothing is its recipe, and
-gives another one of its kind); of what `member-1` learned from, half of the synthesized speech
-was that of Kokoro-82M.  Going on halves their false alarms.
+go on from the weights of two of them, tools/wakeword-start, whose README says what they learned
+from (--from-nothing gives others of their kind).  Going on halves their false alarms.
 
 --clones holds clones of public repositories (`materials.CLONES` says at which commits), in
 which people say something else: some to learn from, others only to count false alarms in.

@@ -99,7 +99,7 @@ def harmless(spec: DetectorSpec, step_ms: float) -> Quiet:
 def _smoothed(heard: Heard, label: str, watch: WatchSpec, per_hour: float) -> WatchSpec:
     """A label's best average, with the threshold that goes with it."""
     found = []
-    for smoothing_ms in (watch.smoothing_ms, *SMOOTHINGS_MS):  # its own, of equals
+    for smoothing_ms in dict.fromkeys((watch.smoothing_ms, *SMOOTHINGS_MS)):  # its own, of equals
         own = dataclasses.replace(watch, smoothing_ms=smoothing_ms)
         own = dataclasses.replace(own, threshold=_threshold(heard, label, own, per_hour))
         found.append((_cost(heard.alone(label, own), per_hour), own))
