@@ -20,7 +20,6 @@ from tests.cli.test_cli import edgernn as edgernn_cli
 
 MODELS = Path(edgernn.__file__).parent / "models"
 MODEL = MODELS / "wakeword.tflite"
-WAKE_WORDS = (MODEL, MODELS / "wakeword-large.tflite")
 RATE = 16000
 NOISES = ("doing_the_dishes", "exercise_bike", "pink_noise", "white_noise")
 
@@ -43,8 +42,8 @@ def index(folder):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize(("name", "most"), [("wakeword", 64_000), ("wakeword-large", 112_000),
-                                            ("digits", 64_000), ("voice", 64_000)])
+@pytest.mark.parametrize(("name", "most"), [("wakeword", 64_000), ("digits", 64_000),
+                                            ("voice", 64_000)])
 def test_it_is_no_larger_than_promised_and_its_card_is_of_this_very_model(name, most):
     model = MODELS / f"{name}.tflite"
     card = model.with_suffix(".md").read_text(encoding="utf-8")
@@ -53,10 +52,9 @@ def test_it_is_no_larger_than_promised_and_its_card_is_of_this_very_model(name, 
     assert f"{model.stat().st_size:,} bytes" in card
 
 
-@pytest.mark.parametrize("path", WAKE_WORDS, ids=lambda path: path.stem)
-def test_its_card_says_its_thresholds(path):
-    card = path.with_suffix(".md").read_text(encoding="utf-8")
-    for label, threshold in bundle.read(path).spec.detector.thresholds.items():
+def test_its_card_says_its_thresholds():
+    card = MODEL.with_suffix(".md").read_text(encoding="utf-8")
+    for label, threshold in bundle.read(MODEL).spec.detector.thresholds.items():
         assert f"{label} {threshold:.2f}" in card
 
 
@@ -77,18 +75,16 @@ def test_the_model_of_digits_hears_digits_and_little_else_in_silence(shared_data
     assert clean["false_alarms"] <= 0.05 * clean["said"]
 
 
-@pytest.mark.parametrize("path", WAKE_WORDS, ids=lambda path: path.stem)
-def test_it_listens_for_two_words_and_nothing_else(path):
-    spec = bundle.read(path).spec
+def test_it_listens_for_two_words_and_nothing_else():
+    spec = bundle.read(MODEL).spec
     assert set(spec.labels) == {"_other_", "computer", "alexa"}
     assert set(spec.detector.thresholds) == {"computer", "alexa"}
 
 
 @pytest.mark.parametrize("backend", sorted(available()))
-@pytest.mark.parametrize("path", WAKE_WORDS, ids=lambda path: path.stem)
-def test_every_interpreter_hears_what_is_said_in_the_demo_and_when(path, backend):
+def test_every_interpreter_hears_what_is_said_in_the_demo_and_when(backend):
     said = json.loads((MODELS / "demo.json").read_text())
-    found = heard(read(MODELS / "demo.wav"), StepModel.open(path, backend))
+    found = heard(read(MODELS / "demo.wav"), StepModel.open(MODEL, backend))
     assert [d.label for d in found] == [word["label"] for word in said]
     for detection, word in zip(found, said, strict=True):
         # A word is known when it ends, give or take; then 300 ms of scores are averaged.
@@ -138,7 +134,7 @@ def missed(clips, found):
 
 
 @pytest.mark.slow
-def test_it_misses_at_most_one_word_in_twenty_at_10_db_and_as_many_carried_as_reset(noisy_clips):
+def test_it_misses_at_most_one_word_in_twenty_at_10_db_and_no_more_carried_than_reset(noisy_clips):
     model = StepModel.open(MODEL)
     reset = missed(noisy_clips, [heard(samples, model) for samples, *_ in noisy_clips])
     in_one = heard(np.concatenate([samples for samples, *_ in noisy_clips]), model)
@@ -149,4 +145,4 @@ def test_it_misses_at_most_one_word_in_twenty_at_10_db_and_as_many_carried_as_re
     carried = missed(noisy_clips, split)
     assert len(noisy_clips) == 96
     assert reset <= 0.05 * 96
-    assert abs(carried - reset) <= 1  # of 96: one point
+    assert carried <= reset + 1  # of 96: one point; reset, it has not heard the noise before

@@ -96,8 +96,6 @@ rejected speech |
 | CMUdict words | BSD-style | texts for espeak-ng |
 | speech synthesized by espeak-ng (a GPLv3 program; its licence does not extend to what it \
 says), {voices} | own | the words, confusable words, sentences |
-| speech synthesized by Kokoro-82M (weights Apache-2.0) | own | the words and sentences; of \
-wakeword-large's second network alone, before it went on |
 | noise, hum, impacts made with numpy | own | noise |
 
 The false alarms were counted in what taught it nothing: SLR45 in {slr45}
@@ -135,8 +133,9 @@ def write_card(model: Path, used: str, runs: Sequence[Path], measured: Measured,
     model.with_suffix(".md").write_text(CARD.format(
         name=model.name, used=used, bytes=model.stat().st_size, profile=spec.profile,
         sha256=spec.model_sha256, layers=_layers(runs),
-        detector=", ".join(f"{word} {p:.2f}" for word, p in detector.thresholds.items())
-        + f", smoothed over {detector.smoothing_ms} ms",
+        detector="; ".join(
+            f"{word} {detector.watch(word).threshold:.2f}, smoothed over "
+            f"{detector.watch(word).smoothing_ms} ms" for word in detector.thresholds),
         command=command,
         misses=_misses(measured, spec.profile), by_word=_by_word(measured),
         unheard=f"{unheard.false_alarms} false alarms in {unheard.seconds / 3600:.2f} h; an hour: "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from materials import NOISES, RATE, WORDS, Clip, Materials, Samples
 from numpy.typing import NDArray
-from sounds import colored, equalized, faded, faster, hum, impacts, reverberated, rms
+from sounds import colored, equalized, faded, faster, hum, impacts, paced, reverberated, rms
 
 from edgernn.frontend.logmel import LogMel
 from edgernn.spec import LogMelSpec
@@ -20,8 +20,10 @@ WINDOW = RATE * 30 // 1000
 # Seconds around a word's end, in which frames are asked for the word, or not judged.
 ASKED_S = (-0.06, 0.36)
 UNJUDGED_S = (-0.28, 0.70)
+TALK_SHARE = 0.42
+"""Of scenes that are uninterrupted speech."""
 TALK_WEIGHT = np.float32(3)
-"""What a frame of uninterrupted speech counts."""
+"""What a frame of it counts."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,14 @@ class SceneMaker:
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.float32]]:
         """Log-mel codes (frames, 40), labels (frames,) and weights (frames,)."""
-        if rng.random() < 0.28:
-            lane, labels, weights = self._talk(rng)
-        else:
-            lane, labels, weights = self._lane(rng)
-        if rng.random() < 0.3:
+        talking = rng.random() < TALK_SHARE
+        lane, labels, weights = self._talk(rng) if talking else self._lane(rng)
+        if rng.random() < (0.18 if talking else 0.26):
             lane = reverberated(rng, lane)
         loudness = 1000 * 10 ** (rng.uniform(-6, 6) / 20)
-        x = (lane + self._background(rng)) * loudness * 10 ** (rng.uniform(-24, 16) / 20)
-        if rng.random() < 0.05:
+        background = self._background(rng, talking)
+        x = (lane + background) * loudness * 10 ** (rng.uniform(-24, 16) / 20)
+        if rng.random() < 0.03:
             x = np.clip(x * 4, -8000, 8000)
         peak = float(np.abs(x).max())
         if peak > 32000 and rng.random() < 0.8:
@@ -110,10 +111,10 @@ class SceneMaker:
     def _said(self, rng: np.random.Generator, length: int) -> Samples:
         """Somebody reading, or others one after the other, who may be espeak-ng's voices."""
         chance = rng.random()
-        if chance < 0.3:
+        if chance < 0.34:
             return _pick(rng, self.materials.speech)
         return self._one_after_another(
-            rng, length, self.materials.others if chance < 0.7 else self.materials.sentences)
+            rng, length, self.materials.others if chance < 0.82 else self.materials.sentences)
 
     def _one_after_another(self, rng: np.random.Generator, length: int,
                            among: tuple[Samples, ...]) -> Samples:
@@ -126,8 +127,8 @@ class SceneMaker:
 
     def _item(self, rng: np.random.Generator) -> Item:
         chance = rng.random()
-        word = int(rng.integers(len(WORDS)))
-        if chance < 0.31:
+        word = int(rng.random() > 0.56)  # "computer" is the harder one
+        if chance < 0.33:
             return self._wake_word(rng, word)
         if chance < 0.42:
             clip = _pick(rng, self.spoken[WORDS[word]])
@@ -149,10 +150,15 @@ class SceneMaker:
     def _wake_word(self, rng: np.random.Generator, word: int) -> Item:
         """Said by a person, with a little of the clip's own silence around it."""
         clip = self._clip(rng, WORDS[word])
-        ratio = rng.uniform(0.82, 1.22)
+        ratio, tempo = rng.uniform(0.86, 1.18), 1.0
+        if rng.random() < 0.6:  # few of the clips are said slowly
+            slowest = 0.68 if clip.end - clip.start < 0.75 * RATE else 0.85
+            tempo = float(np.exp(rng.uniform(np.log(slowest), np.log(1.2))))
         first = max(0, clip.start - int(rng.uniform(0, 0.25) * RATE))
         cut = faded(clip.samples[first:clip.end + int(rng.uniform(0.02, 0.25) * RATE)], 200)
-        return Item(faster(cut, ratio), word + 1, int((clip.end - first) / ratio),
+        if tempo != 1:
+            cut = paced(cut, tempo)
+        return Item(faster(cut, ratio), word + 1, int((clip.end - first) / ratio / tempo),
                     rms(clip.samples[clip.start:clip.end]))
 
     def _piece_of_word(self, rng: np.random.Generator, word: int) -> Item:
@@ -191,14 +197,21 @@ class SceneMaker:
         start = int(rng.integers(max(1, len(samples) - length)))
         return samples[start:start + length]
 
-    def _background(self, rng: np.random.Generator) -> Samples:
-        """Digital silence, faint hiss, or noise 2 dB above to 32 dB below the voices."""
+    def _background(self, rng: np.random.Generator, talking: bool) -> Samples:
+        """Digital silence, faint hiss, or noise from as loud as the voices to 42 dB below.
+
+        Under uninterrupted speech it is mostly faint: a small network that is to hear words in
+        loud noise has nothing left with which to tell what is said in a quiet room.
+        """
         chance = rng.random()
         if chance < 0.07:
             return np.zeros(self.samples, np.float32)
         if chance < 0.14:
             return colored(rng, self.samples) * np.float32(10 ** (rng.uniform(-50, -30) / 20))
-        below = rng.uniform(-2, 14) if chance < 0.7 else rng.uniform(10, 32)
+        if talking:
+            below = rng.uniform(0, 20) if chance < 0.42 else rng.uniform(18, 42)
+        else:
+            below = rng.uniform(0, 15) if chance < 0.7 else rng.uniform(12, 35)
         return self._noise(rng) * np.float32(10 ** (-below / 20))
 
     def _noise(self, rng: np.random.Generator) -> Samples:
@@ -222,7 +235,7 @@ class SceneMaker:
         return x / np.float32(rms(x))
 
     def _recorded_noise(self, rng: np.random.Generator) -> Samples:
-        noise = self.materials.noises[NOISES[int(rng.choice(4, p=[0.4, 0.3, 0.15, 0.15]))]]
+        noise = self.materials.noises[NOISES[int(rng.choice(4, p=[0.3, 0.34, 0.18, 0.18]))]]
         ratio = float(np.exp(rng.uniform(-0.5, 0.5))) if rng.random() < 0.5 else 1.0
         length = int(self.samples * ratio) + 400
         start = int(rng.integers(len(noise) - length))

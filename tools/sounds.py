@@ -4,6 +4,7 @@ Samples are float32 at 16 kHz; `rng` is where all chance comes from.
 """
 
 import numpy as np
+import pedalboard
 import soxr
 from materials import RATE, Samples
 
@@ -26,6 +27,13 @@ def faded(x: Samples, samples: int = 160) -> Samples:
 def faster(x: Samples, ratio: float) -> Samples:
     """Played `ratio` times faster: higher, and with a shorter vocal tract."""
     return soxr.resample(x, 1000 * ratio, 1000, quality="LQ").astype(np.float32)
+
+
+def paced(x: Samples, tempo: float) -> Samples:
+    """Said `tempo` times faster by the same voice: not higher.  (Rubber Band, by pedalboard.)"""
+    loudest = np.float32(np.abs(x).max() + 1)
+    said = pedalboard.time_stretch(x / loudest, RATE, tempo, high_quality=False)
+    return said[0] * loudest
 
 
 def colored(rng: np.random.Generator, n: int) -> Samples:

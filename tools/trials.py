@@ -22,8 +22,8 @@ from edgernn.train.stepper import Stepper
 
 RATE = 16000
 SNRS_DB = (20, 10, 5, 0)
-GRID = tuple(round(0.3 + 0.05 * i, 2) for i in range(14))
-"""Thresholds tried, 0.30 to 0.95."""
+GRID = tuple(round(0.1 + 0.05 * i, 2) for i in range(18))
+"""Thresholds tried, 0.10 to 0.95."""
 SYNTHESIZED = "speech, synthesized"
 TRAINED_ON = "speech, trained on"
 NEVER_HEARD = "never heard"

@@ -113,9 +113,8 @@ def _options(streaming: bool) -> list[Callable[..., Any]]:
     options = [
         click.option("--model", "models", multiple=True, type=ModelPath(),
                      help='The .tflite, or the .json manifest of a wake word, to run, or '
-                          '`wakeword-large` or `digits`, which come with edgernn; several may '
-                          'listen together (default: the bundled one for "computer" and '
-                          '"alexa").'),
+                          '`digits`, which comes with edgernn; several may listen together '
+                          '(default: the bundled one for "computer" and "alexa").'),
         click.option("--threshold", "thresholds", multiple=True, metavar="P|LABEL=P",
                      help="Fire when the smoothed score reaches P, 0 to 1; for one label or for "
                           "all; may be repeated (default: the values stored in the model; "

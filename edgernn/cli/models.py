@@ -10,7 +10,7 @@ BUNDLED = Path(__file__).resolve().parent.parent / "models" / "wakeword.tflite"
 VOICE = BUNDLED.with_name("voice.tflite")
 """The model of voice activity that comes with it: what `--gate voice` means."""
 BESIDE = {name: BUNDLED.with_name(f"{name}.tflite")
-          for name in ("wakeword", "wakeword-large", "voice", "digits")}
+          for name in ("wakeword", "voice", "digits")}
 """Models that come with edgernn, by the name that stands for their path."""
 
 
