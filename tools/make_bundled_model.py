@@ -5,8 +5,10 @@
 Voices are spoken by espeak-ng, scenes put together, a GRU taught by them as `edgernn train` does,
 and quantized as `edgernn quantize` does.  All of it is measured on the validation speakers and on
 hours of people who taught it nothing; a card is written beside it.  About twenty minutes on two
-cores.  Every draw comes from --seed and the network is taught by one thread, so the same command
-makes the same bytes on the same kind of processor.
+cores.  Every draw comes from --seed and the network is taught by one thread: from the same scenes
+(--reuse) it makes the same bytes on the same kind of processor.  The scenes themselves are not
+quite the same each time: of what espeak-ng says one in a hundred came out otherwise in a second
+run, by some samples, which 6 of 1,000 scenes were made with.
 
 Networks differ by luck far more than by recipe: of five begun from nothing, at 3 % of words
 missed, 33, 52, 70, 80 and 341 false alarms were counted in the same 8.2 hours.  So the network
