@@ -145,4 +145,5 @@ def test_it_misses_at_most_one_word_in_twenty_at_10_db_and_no_more_carried_than_
     carried = missed(noisy_clips, split)
     assert len(noisy_clips) == 96
     assert reset <= 0.05 * 96
-    assert carried <= reset + 1  # of 96: one point; reset, it has not heard the noise before
+    assert carried <= 0.03 * 96  # what was promised of it
+    assert carried <= reset  # which has not heard the noise before

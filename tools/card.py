@@ -15,7 +15,7 @@ CARD = """\
 # {name}: "computer" and "alexa"
 
 Hears 16 kHz audio and says when somebody says *computer* or *alexa*.  Everything else,
-noise and silence are rejected.  Bundled with edgernn: {used}.
+noise and silence are rejected.  Bundled with edgernn: `edgernn stream` uses it when no `--model` is given.
 Written by `tools/make_bundled_model.py`; do not edit.
 
 | | |
@@ -108,17 +108,15 @@ The recordings themselves are not in the package.
 """
 
 
-def write_card(model: Path, used: str, runs: Sequence[Path], measured: Measured, command: str,
+def write_card(model: Path, run: Path, measured: Measured, command: str,
                alike: Mapping[str, int], times: int) -> None:
     """Write the card of `model` beside it.
 
     Parameters
     ----------
     model : Path
-    used : str
-        When edgernn uses it.
-    runs : sequence of Path
-        The runs that it was quantized from.
+    run : Path
+        The run that it was quantized from.
     measured : Measured
     command : str
         What made it.
@@ -131,8 +129,8 @@ def write_card(model: Path, used: str, runs: Sequence[Path], measured: Measured,
     assert detector is not None, "the bundled model detects"
     unheard = _unheard(measured, spec.profile)
     model.with_suffix(".md").write_text(CARD.format(
-        name=model.name, used=used, bytes=model.stat().st_size, profile=spec.profile,
-        sha256=spec.model_sha256, layers=_layers(runs),
+        name=model.name, bytes=model.stat().st_size, profile=spec.profile,
+        sha256=spec.model_sha256, layers=_layers(run),
         detector="; ".join(
             f"{word} {detector.watch(word).threshold:.2f}, smoothed over "
             f"{detector.watch(word).smoothing_ms} ms" for word in detector.thresholds),
@@ -170,12 +168,9 @@ def _an_hour(spotting: Spotting) -> str:
     return f"{spotting.false_alarms_per_hour:.2f} ({low:.2f} to {high:.2f}, 95 %)"
 
 
-def _layers(runs: Sequence[Path]) -> str:
-    found = [", ".join(f"{layer.kind} {layer.units}"
-                       for layer in Architecture.load(run / "architecture.json").layers)
-             for run in runs]
-    return found[0] if len(found) == 1 else \
-        f"{len(found)}, whose logits are averaged: {'; '.join(found)}"
+def _layers(run: Path) -> str:
+    layers = Architecture.load(run / "architecture.json").layers
+    return ", ".join(f"{layer.kind} {layer.units}" for layer in layers)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

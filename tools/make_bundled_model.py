@@ -81,7 +81,6 @@ AGAIN = {"epochs": 5, "batch": 128, "learning_rate": 5e-4, "average": 0.998, "sc
 had learned from for its words."""
 DETECTOR = DetectorSpec({"computer": 0.25, "alexa": 0.62}, smoothing_ms=300)
 """Chosen in sight of the curves in the card."""
-USED = "`edgernn stream` uses it when no `--model` is given"
 POOLS = 2
 """Each of scenes of its own seed."""
 BLOCK = 50
@@ -131,7 +130,7 @@ def main(data: Path, clones: Path, work: Path, out: Path, pool: int, share: floa
         finish(data, work, run, model, talk(data, talk_hours, seed, processes), strangers(clones))
     found = json.loads((work / "measured.json").read_text(encoding="utf-8"))
     measured = Measured.of(found["measured"])
-    write_card(model, USED, [run], measured, _command(), found["alike"], TIMES)
+    write_card(model, run, measured, _command(), found["alike"], TIMES)
     say(**{key: value for key, value in measured.summary().items() if key != "curve"})
 
 
