@@ -15,7 +15,8 @@ CARD = """\
 # {name}: "computer" and "alexa"
 
 Hears 16 kHz audio and says when somebody says *computer* or *alexa*.  Everything else,
-noise and silence are rejected.  Bundled with edgernn: `edgernn stream` uses it when no `--model` is given.
+noise and silence are rejected.  Bundled with edgernn: `edgernn stream` uses it when no `--model`
+is given.
 Written by `tools/make_bundled_model.py`; do not edit.
 
 | | |
