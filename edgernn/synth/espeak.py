@@ -148,6 +148,7 @@ class Espeak:
         self._choose(voice)
         if seed is not None:
             self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+            self._library.srand(seed)  # libc's: its Klatt voices draw their breath from rand
         for parameter, value in ((RATE, words_per_minute), (PITCH, pitch), (RANGE, pitch_range)):
             self._library.espeak_SetParameter(parameter, value, 0)
         self._samples, self._words = [], []

@@ -1,6 +1,7 @@
 """Data from nothing, by the real espeak-ng."""
 
 import csv
+import ctypes
 import errno
 import json
 import subprocess
@@ -88,6 +89,19 @@ def test_the_seed_decides_who_says_what_in_any_number_of_processes(made, tmp_pat
     make(WISH, tmp_path / "two", processes=2)
     assert rows(tmp_path / "two") == rows(made[0])
     assert audio(tmp_path / "two") == audio(made[0])
+
+
+@needs_espeak
+@pytest.mark.parametrize("speaker", ["Reed", "f2"])
+def test_a_seed_gives_the_same_samples_whatever_else_drew_random_numbers(speaker):
+    def said():
+        return the_espeak().say("hey robot", f"en-us+{speaker}", seed=7).samples
+
+    first = said()
+    ctypes.CDLL(None).srand(12345)  # as pedalboard does when it is imported, by the clock
+    np.testing.assert_array_equal(said(), first)
+    breath = the_espeak().say("hey robot", "en-us+Reed", seed=8).samples
+    assert not np.array_equal(breath, the_espeak().say("hey robot", "en-us+Reed", seed=7).samples)
 
 
 @needs_espeak
