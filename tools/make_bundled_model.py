@@ -4,16 +4,9 @@
 
 Voices are spoken by espeak-ng, scenes put together, a GRU taught by them as `edgernn train` does,
 and quantized as `edgernn quantize` does.  All of it is measured on the validation speakers and on
-hours of people who taught it nothing; a card is written beside it.  About twenty minutes on two
-cores.  Every draw comes from --seed and the network is taught by one thread: from the same scenes
-(--reuse) it makes the same bytes on the same kind of processor.  The scenes themselves are not
-quite the same each time: of what espeak-ng says one in a hundred came out otherwise in a second
-run, by some samples, which 6 of 1,000 scenes were made with.
-
-Networks differ by luck far more than by recipe: of five begun from nothing, at 3 % of words
-missed, 33, 52, 70, 80 and 341 false alarms were counted in the same 8.2 hours.  So the network
-goes on from the weights of one that was lucky, tools/wakeword-start, whose README says what it
-learned from (--from-nothing gives others of its kind).
+hours of people who taught it nothing; a card is written beside it.  About an hour on two cores.
+Every draw comes from --seed and one thread teaches: it makes the same bytes again on the same kind
+of processor.
 
 --clones holds clones of public repositories (`materials.CLONES` says at which commits), in
 which people say something else: some to learn from, others only to count false alarms in.
@@ -24,9 +17,7 @@ import json
 import multiprocessing
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -34,9 +25,9 @@ from card import write_card
 from materials import (
     ALIKE,
     CLONES,
+    NOISES,
     RATE,
     WORDS,
-    Materials,
     Samples,
     Speaker,
     clips,
@@ -49,9 +40,8 @@ from materials import (
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from scene_pool import ScenePool, held_out_sequences
 from scenes import SceneMaker
-from trials import Measured, measure, trials_of
+from trials import Measured, measure, mixed_trials, trials_of
 
 from edgernn import bundle
 from edgernn.frames import Frame
@@ -61,28 +51,21 @@ from edgernn.step import StepModel
 from edgernn.stream import Listener
 from edgernn.train.config import TrainConfig
 from edgernn.train.fit import teach
-from edgernn.train.lessons import OTHER
+from edgernn.train.lessons import OTHER, rows_of
 from edgernn.train.material import Material
-from edgernn.train.models import load as keras_model
 from edgernn.train.quantize import quantize_run
+from edgernn.train.scene_pool import ScenePool
 from edgernn.train.sequences import Sequences
 
 LABELS = (OTHER, *WORDS)
 CONFIG = TrainConfig(
-    task="spot", keywords=WORDS, cell="gru", units=52, layers=2, front=32, dropout=0.1,
-    input_noise=0.1, epochs=45, batch=64, learning_rate=2e-3, average=0.995, early_stopping=False,
-    warp=0.1, equalize_db=2.0, scenes=5000)
-TEACHER = {"units": 80, "front": 48, "dropout": 0.2, "epochs": 22}
-"""About twice the weights: its answers teach the small one, which it is no better than."""
-START = Path(__file__).resolve().with_name("wakeword-start") / "weights.npz"
-AGAIN = {"epochs": 5, "batch": 128, "learning_rate": 5e-4, "average": 0.998, "scenes": 10000,
-         "dropout": 0.0, "input_noise": 0.05}
-"""At a lower rate.  So small a network has nothing to spare for dropout: it mistook even what it
-had learned from for its words."""
+    task="spot", keywords=WORDS, cell="gru", units=52, layers=2, front=32, dropout=0.0,
+    input_noise=0.05, epochs=60, batch=128, learning_rate=3e-3, average=0.998,
+    early_stopping=False, warp=0.1, equalize_db=2.0, scenes=10000)
+"""So small a network has nothing to spare for dropout: with it, it mistook even what it had learned
+from for its words."""
 DETECTOR = DetectorSpec({"computer": 0.25, "alexa": 0.62}, smoothing_ms=300)
 """Chosen in sight of the curves in the card."""
-POOLS = 2
-"""Each of scenes of its own seed."""
 BLOCK = 50
 """Scenes drawn from one seed."""
 TIMES = 10
@@ -99,32 +82,30 @@ _maker: SceneMaker
               help="Where scenes and the run folder go.")
 @click.option("--out", type=click.Path(path_type=Path), default="edgernn/models",
               help="The folder to write the model to, its card beside it.")
-@click.option("--pool", default=20000, help="Training scenes of 6 s made from each of two seeds.")
+@click.option("--pool", default=40000, help="Training scenes of 6 s.")
 @click.option("--share", default=1.0, help="Of all epochs; less is for trying this program.")
 @click.option("--spoken", default=700, help="Times espeak-ng says each word alone.")
 @click.option("--talk-hours", default=1.0,
               help="Of synthesized sentences in which false alarms are counted.")
 @click.option("--seed", default=3)
 @click.option("--processes", default=2, help="Processes that make scenes.")
-@click.option("--from-nothing", is_flag=True,
-              help="Teach it twice before, rather than go on from tools/wakeword-start.")
 @click.option("--reuse", is_flag=True, help="Keep scenes and a run folder that are there.")
 @click.option("--card-only", is_flag=True, help="Keep what was measured; write the card again.")
 def main(data: Path, clones: Path, work: Path, out: Path, pool: int, share: float, spoken: int,
-         talk_hours: float, seed: int, processes: int, from_nothing: bool, reuse: bool,
-         card_only: bool) -> None:
+         talk_hours: float, seed: int, processes: int, reuse: bool, card_only: bool) -> None:
     """Make the bundled model and its card."""
-    run, model = work / "run", out / "wakeword.tflite"
+    # More threads would add in another order.  Said before TensorFlow comes.
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    run, scenes, model = work / "run", work / "scenes.npz", out / "wakeword.tflite"
     if not card_only:
-        pools = [work / f"scenes-{seed + place}.npz" for place in range(POOLS)]
-        if not reuse or not all(path.exists() for path in pools):
+        if not (reuse and scenes.exists()):
             print("espeak-ng speaks", file=sys.stderr)
-            make_pools(gather(data, clones, seed, spoken, processes), pools, pool, seed, processes)
-        job = Job(data, run, pools, share, reuse, from_nothing,
-                  dataclasses.replace(CONFIG, seed=seed))
-        # In a process of its own: how many threads there are is said before TensorFlow comes.
-        with multiprocessing.get_context("spawn").Pool(1) as worker:
-            worker.apply(learn, (job,))
+            save_scenes(scenes, SceneMaker(gather(data, clones, seed, spoken, processes)), pool,
+                        seed, processes)
+        if not (reuse and run.exists()):
+            learn(dataclasses.replace(CONFIG, seed=seed,
+                                      epochs=max(1, round(share * CONFIG.epochs))),
+                  scenes, held_out(data), run)
         report = quantize_run(run, model, "int8x16", command=_command())
         say(model=str(model), bytes=report.bytes, reject_and_words=report.integers)
         finish(data, work, run, model, talk(data, talk_hours, seed, processes), strangers(clones))
@@ -140,87 +121,34 @@ def _command() -> str:
     options = [f"--{name} {value}" for name, value in given.params.items()
                if name in ("pool", "share", "spoken", "seed")
                and value != next(p.default for p in given.command.params if p.name == name)]
-    return " ".join(["python tools/make_bundled_model.py", *options,
-                     *["--from-nothing"] * given.params["from_nothing"]])
+    return " ".join(["python tools/make_bundled_model.py", *options])
 
 
 def held_out(data: Path) -> Sequences:
-    """What `quantize` tables: the validation speakers."""
-    return held_out_sequences(clips(data, "validation"), noises(data, "second"), LABELS)
+    """What `quantize` tables: clips of the validation speakers, each in one noise at 10 dB SNR."""
+    passages = mixed_trials(clips(data, "validation"), noises(data, "second"), 10)
+    passages = passages[::len(NOISES) + 1]  # a new noise each time
+    labels = np.array([LABELS.index(passage.said[0].label) for passage in passages])
+    return rows_of([passage.rows for passage in passages], labels, "validation")
 
 
-def make_pools(materials: Materials, pools: list[Path], count: int, seed: int, processes: int
-               ) -> None:
-    """Scenes of one seed after another, each into a file."""
-    for place, path in enumerate(pools):
-        codes, labels, weights = make_scenes(SceneMaker(materials), count, seed + place, processes)
-        say(scenes=len(codes), hours=round(labels.size / 180000, 2),
-            word_frames=round(float((labels > 0).mean()), 4))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            np.savez(file, codes=codes, labels=labels, weights=weights)
+def save_scenes(path: Path, maker: SceneMaker, count: int, seed: int, processes: int) -> None:
+    """Make scenes, and write them as `ScenePool` takes them."""
+    codes, labels, weights = make_scenes(maker, count, seed, processes)
+    say(scenes=len(codes), hours=round(labels.size / 180000, 2),
+        word_frames=round(float((labels > 0).mean()), 4))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez(file, codes=codes, labels=labels, weights=weights)
 
 
-@dataclass(frozen=True)
-class Job:
-    """How the network is taught."""
-
-    data: Path
-    run: Path
-    """The run folder to write."""
-    pools: list[Path]
-    """Files of scenes."""
-    share: float
-    """Of the epochs."""
-    reuse: bool
-    """Whether a run folder that is there is kept."""
-    from_nothing: bool
-    config: TrainConfig
-
-
-def learn(job: Job) -> None:
+def learn(config: TrainConfig, scenes: Path, held: Sequences, run: Path) -> None:
     """Teach the network, as `edgernn train` does."""
-    # More threads would add in another order, and every number of them in its own.
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    held, run = held_out(job.data), job.run
-
-    def short(**changes: Any) -> TrainConfig:
-        chosen = dataclasses.replace(job.config, **changes)
-        return dataclasses.replace(chosen, epochs=max(1, round(job.share * chosen.epochs)))
-
-    def taught(out: Path, scenes: ScenePool, start: dict[str, NDArray[np.float32]] | None = None
-               ) -> None:
-        if not (job.reuse and out.exists()):
-            material = Material(LABELS, LogMelSpec(), scenes, held,
-                                shares=scenes.answers is not None)
-            teach(scenes.config, material, out, lambda epoch: say(run=out.name, **vars(epoch)),
-                  overwrite=True, start=start)
-
-    start = START
-    if job.from_nothing:
-        first, large = (run.with_name(name) for name in ("first", "teacher"))
-        own = pooled(job.pools[:1])
-        taught(large, ScenePool(short(**TEACHER), *own))
-        taught(first, ScenePool(short(), *own, answered(large, own[0])))
-        start = first / "weights.npz"
-    with np.load(start) as weights:
-        taught(run, ScenePool(short(**AGAIN), *pooled(job.pools)), dict(weights))
-
-
-def pooled(pools: list[Path]) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.float32]]:
-    """The scenes of some files: codes, labels and weights."""
-    found = [np.load(path) for path in pools]
-    codes, labels, weights = (np.concatenate([each[name] for each in found])
-                              for name in ("codes", "labels", "weights"))
-    return codes, labels, weights
-
-
-def answered(run: Path, codes: NDArray[np.int16]) -> NDArray[np.float16]:
-    """What a run's network answers on every frame of scenes, shape (scenes, frames, labels)."""
-    model, frontend = keras_model(run / "model.keras"), LogMel(LogMelSpec())
-    return np.concatenate([
-        model.predict_on_batch(np.stack([frontend.features(one) for one in part]))
-        .astype(np.float16) for part in np.array_split(codes, -(-len(codes) // 256))])
+    with np.load(scenes) as file:
+        made = list(zip(file["codes"], file["labels"], file["weights"], strict=True))
+    pool = ScenePool(config, LogMel(LogMelSpec()), len(made), made.__getitem__)
+    material = Material(LABELS, LogMelSpec(), pool, held)
+    teach(config, material, run, lambda epoch: say(**vars(epoch)), overwrite=True)
 
 
 def make_scenes(

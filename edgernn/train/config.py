@@ -171,6 +171,10 @@ class TrainConfig:
         "", "Audio, label: call every recording this, negatives too, such as `speech`; empty: each "
         "has its own label, and negatives none.")
     scenes: int = _setting(600, "Audio, spot and label: scenes per epoch.", 1)
+    pool: int = _setting(
+        0, "Audio, spot: scenes there are in all, made when they are first met and then met again, "
+        "each time a little changed; making them takes most of an epoch. 0: new ones each epoch.",
+        0)
     scene_s: tuple[float, float] = _setting(
         (4.0, 8.0), "Audio, spot and label: length of a scene, seconds.")
 

@@ -5,6 +5,7 @@ in one.  Every maker of lessons therefore joins clips: most of them begin with t
 state that something else left.
 """
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -30,6 +31,14 @@ UNSURE_S = 0.2
 PIECES = 0.2
 """Share of what is no keyword that is a part of one.  Were all other speech in other recordings
 (synthesized, say, where the keywords are people's), the recording alone would give them away."""
+TALK, TALK_WEIGHT = 0.35, 2.0
+"""Share of a spotter's scenes in which somebody talks from end to end and says no keyword, and what
+a frame of these counts: that is what false alarms are made of."""
+QUIETER_DB = 15.0
+"""By how much noise is fainter there: so small a network that is to hear words in loud noise has
+nothing left with which to tell what is said in a quiet room."""
+Scene = tuple[NDArray[np.int16], NDArray[Any], NDArray[np.float32]]
+"""A frontend's codes, and the targets and weights of its frames."""
 
 
 class Teacher(Protocol):
@@ -188,6 +197,11 @@ class SceneTeacher:
         codes = augment.blotted(augment.revoiced(codes, self.config, rng), self.config, rng)
         return Lesson(self.frontend.features(codes), targets, weights)
 
+    def numbered(self, i: int) -> Scene:
+        """The scene of a number, always the same; targets are int16, to be kept."""
+        codes, targets, weights = self._codes(np.random.default_rng([self.config.seed, 1, i]))
+        return codes, targets.astype(np.int16), weights
+
     def held_out(self, count: int, split: str) -> Sequences:
         """Scenes with a label on every frame, always the same, to measure on."""
         rng = np.random.default_rng([self.config.seed, count])
@@ -196,50 +210,68 @@ class SceneTeacher:
         targets = np.concatenate([np.where(weights > 0, marks, -1) for _, marks, weights in made])
         return replace(found, targets=targets)
 
-    def _codes(
-        self, rng: np.random.Generator
-    ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float32]]:
+    def _codes(self, rng: np.random.Generator) -> Scene:
         rate = self.config.sample_rate_hz
+        spots = self.config.task == "spot"
+        talking = spots and self._others_speak and rng.random() < TALK
         length = int(augment.drawn(self.config.scene_s, rng) * rate)
         samples = np.zeros(length, np.float32)
         level = 1000 * augment.decibels(augment.drawn(self.config.gain_db, rng))
         said: list[tuple[int, int]] = []
         heard_at: list[tuple[int, int, augment.Audio]] = []
-        at = int(rng.uniform(0, 1.5) * rate)
+        at = 0 if talking else int(rng.uniform(0, 1.5) * rate)
         while at < length:
-            clip, label, end = self._part(rng)
+            clip, label, end = self._other(rng) if talking else self._part(rng)
             clip = clip[:length - at]
             loudness = level * augment.decibels(rng.uniform(-5, 5)) / augment.rms(clip)
             samples[at:at + len(clip)] += np.float32(loudness) * clip
             if label and end <= len(clip):
                 said.append((at + end, label))
             heard_at.append((at, label, clip))
-            at += len(clip) + int(rng.uniform(0.05, 1.2) * rate)
-        heard = augment.noised(samples, level, self.noises, self.config, rng)
+            at += len(clip) + int(rng.uniform(0.0, 0.2) * rate if talking else
+                                  rng.uniform(0.05, 1.2) * rate)
+        heard = augment.noised(samples, level, self.noises, self._quieter if talking else
+                               self.config, rng)
         codes = self.frontend.whole(augment.saturated(heard))
-        if self.config.task == "label":
+        if not spots:
             return codes, *self.spans(len(codes), heard_at)
-        return codes, *self.marks(len(codes), said)
+        targets, weights = self.marks(len(codes), said)
+        return codes, targets, weights * np.float32(TALK_WEIGHT) if talking else weights
+
+    @functools.cached_property
+    def _others_speak(self) -> bool:
+        """Whether anything was recorded that is no keyword."""
+        return bool(self.negatives or (self.labels == 0).any())
+
+    @functools.cached_property
+    def _quieter(self) -> TrainConfig:
+        low, high = self.config.snr_db
+        return replace(self.config, snr_db=(low + QUIETER_DB, high + QUIETER_DB))
 
     def _part(self, rng: np.random.Generator) -> tuple[augment.Audio, int, int]:
         """A clip, its label, and the sample after its word's last; half of all are keywords."""
-        rate = self.config.sample_rate_hz
-        keywords = np.flatnonzero(self.labels)
-        others = np.flatnonzero(self.labels == 0)
-        if len(keywords) and rng.random() < 0.5:
+        keywords, spots = np.flatnonzero(self.labels), self.config.task == "spot"
+        if len(keywords) and (rng.random() < 0.5 or not (spots or self._others_speak)):
             label = int(rng.choice(np.unique(self.labels[keywords])))
-            pool = np.flatnonzero(self.labels == label)
-        else:
-            label, pool = int(self.other), others
-            nothing = not len(others) and not self.negatives
-            if len(keywords) and self.config.task == "spot" and (nothing or rng.random() < PIECES):
-                return self._piece(keywords, rng), label, 0
-            if self.negatives and (not len(others) or rng.random() < 0.6):
-                piece = augment.cut(self.negatives, int(rng.uniform(0.4, 3.0) * rate), rng)
-                return augment.faded(augment.at_speed(piece, augment.drawn(self.config.speed, rng))
-                                     ), label, 0
+            return self._clip(np.flatnonzero(self.labels == label), label, rng)
+        if len(keywords) and spots and (not self._others_speak or rng.random() < PIECES):
+            return self._piece(keywords, rng), int(self.other), 0
+        return self._other(rng)
+
+    def _other(self, rng: np.random.Generator) -> tuple[augment.Audio, int, int]:
+        """A clip that is no keyword, or a stretch of a long recording."""
+        others = np.flatnonzero(self.labels == 0)
+        if self.negatives and (not len(others) or rng.random() < 0.6):
+            length = int(rng.uniform(0.4, 3.0) * self.config.sample_rate_hz)
+            piece = augment.cut(self.negatives, length, rng)
+            return augment.faded(augment.at_speed(piece, augment.drawn(self.config.speed, rng))
+                                 ), int(self.other), 0
+        return self._clip(others, int(self.other), rng)
+
+    def _clip(self, pool: NDArray[np.int64], label: int, rng: np.random.Generator
+              ) -> tuple[augment.Audio, int, int]:
         clip = self.clips[self.mix.one(pool, rng)]
-        _, end = find_word(clip, rate)
+        _, end = find_word(clip, self.config.sample_rate_hz)
         factor = augment.drawn(self.config.speed, rng)
         return augment.faded(augment.at_speed(clip.astype(np.float32), factor)), label, \
             int(end / factor)

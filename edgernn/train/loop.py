@@ -99,8 +99,7 @@ class Loop:
             self.optimizer = keras.optimizers.Adam(
                 rate, 0.9, 0.999, clipnorm=None if workers.strategy else config.clipnorm)
             self.optimizer.build(self.model.trainable_variables)
-        self.loss = loss(keras, config.task, bool(material.vocabulary), material.units[1],
-                         material.shares)
+        self.loss = loss(keras, config.task, bool(material.vocabulary), material.units[1])
         self.average = Average(config.average, self.model.get_weights())
         self.history: list[Epoch] = []
         self._best = 0

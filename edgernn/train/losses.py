@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def loss(keras: Any, task: str, tokens: bool, scale: float, shares: bool = False) -> Any:
+def loss(keras: Any, task: str, tokens: bool, scale: float) -> Any:
     """A Keras loss, summed over frames by their weights.
 
     Parameters
@@ -13,8 +13,6 @@ def loss(keras: Any, task: str, tokens: bool, scale: float, shares: bool = False
         cross-entropy where the next frame has any number of ones, squared error of numbers.
     scale : float
         Standard deviation of the numbers, in which their error is counted.
-    shares : bool
-        Whether a frame's target is a probability of each label, not one label.
     """
     class SquaredError(keras.losses.Loss):
         def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -31,6 +29,4 @@ def loss(keras: Any, task: str, tokens: bool, scale: float, shares: bool = False
         return SquaredError(reduction="sum")
     if task == "next" and not tokens:
         return SummedBinary(reduction="sum")
-    if shares:
-        return keras.losses.CategoricalCrossentropy(reduction="sum")
     return keras.losses.SparseCategoricalCrossentropy(reduction="sum")

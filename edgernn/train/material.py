@@ -27,6 +27,7 @@ from edgernn.train.config import TrainConfig
 from edgernn.train.dataset import AudioSet, DataSet, Samples, SensorSet, TextSet
 from edgernn.train.lessons import OTHER, ClipTeacher, RowTeacher, SceneTeacher, Teacher, rows_of
 from edgernn.train.mix import WHOLE, Mix
+from edgernn.train.scene_pool import ScenePool
 from edgernn.train.sequences import Sequences, joined
 
 
@@ -43,8 +44,6 @@ class Material:
     """Tokens there are, if rows are tokens."""
     units: tuple[float, float] = (0.0, 1.0)
     """Mean and standard deviation of the numbers asked for."""
-    shares: bool = False
-    """Whether lessons ask for a probability of each label, as a larger network gives them."""
 
 
 def prepare(
@@ -202,7 +201,8 @@ def _audio(
         if not own.any():
             raise DataError(f"no training recording is one of {', '.join(labels[1:])}; some were "
                             "needed to spot them")
-        teacher = SceneTeacher(config, frontend, clips, own, data.noises, negatives, mix=mix)
+        scenes = SceneTeacher(config, frontend, clips, own, data.noises, negatives, mix=mix)
+        teacher = ScenePool.of(scenes) if config.pool else scenes
     else:
         teacher = ClipTeacher(config, frontend, clips, own, data.noises, mix)
     return Material(labels, spec, teacher, _held_out(config, data, split, codes, frontend))

@@ -61,6 +61,7 @@ def killed(data, settings, out, update):
 @pytest.mark.parametrize(("data", "settings", "update"), [
     (sensor_set, SENSOR, 18),  # of five or so an epoch
     (audio_set, SPOT, 11),  # of three an epoch; the checkpoint is two epochs old
+    (audio_set, {**SPOT, "pool": 15}, 11),  # whose scenes are made again
 ])
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
         tmp_path, data, settings, update):

@@ -70,7 +70,7 @@ def test_a_clip_of_one_or_two_frames_still_counts(samples):
 
 def scenes(**settings):
     """A teacher whose keyword is a high tone, and whose other speech is a low one."""
-    config = TrainConfig(task="spot", **{**PLAIN, "scenes": 20, **settings})
+    config = TrainConfig(**{"task": "spot", **PLAIN, "scenes": 20, **settings})
     hum = np.random.default_rng(0).normal(0, 10, RATE)
     clips = tuple((hum + np.pad(tone(0.5, hz), (RATE // 5, 3 * RATE // 10))).astype(np.int16)
                   for hz in (3000, 400))
@@ -90,7 +90,7 @@ def test_a_keyword_s_label_begins_at_its_end_and_holds_for_less_than_half_a_seco
                 # The clip is silent for 0.3 s more, then a part of the word may follow.
                 assert not high[start + 6:min(stop, start + 20)].any()
                 checked += 1
-    assert checked > 20
+    assert checked > 12
 
 
 def test_frames_beside_a_keyword_count_neither_way():
@@ -119,6 +119,13 @@ def test_a_spotter_learns_with_keywords_alone():
     only = SceneTeacher(teacher.config, teacher.frontend, teacher.clips[:1], np.array([1]))
     found = np.concatenate([lesson.targets for lesson in only.lessons(np.random.default_rng(0))])
     assert set(found) == {0, 1}
+
+
+def test_frames_are_labelled_where_every_recording_is_listened_for():
+    teacher = scenes(task="label")
+    every = SceneTeacher(teacher.config, teacher.frontend, teacher.clips, np.array([1, 2]))
+    found = np.concatenate([lesson.targets for lesson in every.lessons(np.random.default_rng(0))])
+    assert set(found) == {0, 1, 2}
 
 
 def test_part_of_a_keyword_is_no_keyword_however_much_else_there_is():
