@@ -26,7 +26,7 @@ Written by `tools/make_bundled_model.py`; do not edit.
 | network | {layers} |
 | features | 40 log-mel energies every 20 ms (`edgernn.frontend.logmel`) |
 | detector | {detector} |
-| made by | `{command}` |
+| made by | `{command}`; it goes on from weights kept in tools/wakeword-start |
 | made with | edgernn {edgernn}, Python {python}, {created} |
 
 ## How well it hears

@@ -39,8 +39,8 @@ from edgernn.train.readers.audio import read_sounds, sound_files
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 RATE = 8000
 CONFIG = TrainConfig(
-    task="spot", keywords=DIGITS, sample_rate_hz=RATE, units=52, layers=2, front=32, dropout=0.0,
-    input_noise=0.05, batch=128, learning_rate=3e-3, average=0.998, early_stopping=False, warp=0.1,
+    task="spot", keywords=DIGITS, sample_rate_hz=RATE, units=52, layers=2, front=32, dropout=0.15,
+    input_noise=0.1, batch=128, learning_rate=3e-3, average=0.998, early_stopping=False, warp=0.1,
     equalize_db=2.0, scenes=10000, pool=20000, scene_s=(3.0, 5.0), snr_db=(0.0, 25.0),
     mix=(2.0, 1.0, 2.0))
 CLONES = {
@@ -124,7 +124,7 @@ The recordings themselves are not in the package.
 @click.option("--work", type=click.Path(path_type=Path), default="build/digits")
 @click.option("--out", type=click.Path(path_type=Path), default="edgernn/models/digits.tflite")
 @click.option("--count", default=80, help="Times espeak-ng says each digit.")
-@click.option("--epochs", default=60)
+@click.option("--epochs", default=40)
 @click.option("--scenes", default=CONFIG.scenes, help="Heard in an epoch.")
 @click.option("--seed", default=0)
 def main(data: Path, clones: Path, work: Path, out: Path, count: int, epochs: int,

@@ -319,11 +319,13 @@ def talk(data: Path, hours: float, seed: int, processes: int, alike: float = 0.0
               for block in itertools.count())
     # Not forked: espeak-ng may speak in this process already, and a copy of it waits for ever.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        # As many at a time as processes, so that few are spoken in vain.
+        # As many at a time as processes, so that few are spoken in vain; those are left out, so
+        # that the number of processes does not matter.
         while seconds < hours * 3600:
             for spoken in pool.map(_talk, list(itertools.islice(blocks, processes))):
-                said += spoken
-                seconds += sum(map(len, spoken)) / RATE
+                if seconds < hours * 3600:
+                    said += spoken
+                    seconds += sum(map(len, spoken)) / RATE
     return said
 
 
