@@ -17,7 +17,7 @@ from edgernn.cli.synth import spoken_phrases
               help="Folder to make, or to go on with.")
 @click.option("--count", type=click.IntRange(50), default=1200, show_default=True,
               help="Recordings to synthesize of each phrase, and as many of other things.")
-@click.option("--epochs", type=click.IntRange(1), default=80, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=30, show_default=True)
 @click.option("--positives", type=click.Path(path_type=Path, exists=True), metavar="DIR",
               help="Recordings of people to learn from too: DIR/PHRASE/*.wav.")
 @click.option("--negatives", multiple=True, type=click.Path(path_type=Path, exists=True),

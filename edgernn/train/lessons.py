@@ -31,12 +31,6 @@ UNSURE_S = 0.2
 PIECES = 0.2
 """Share of what is no keyword that is a part of one.  Were all other speech in other recordings
 (synthesized, say, where the keywords are people's), the recording alone would give them away."""
-TALK, TALK_WEIGHT = 0.35, 2.0
-"""Share of a spotter's scenes in which somebody talks from end to end and says no keyword, and what
-a frame of these counts: that is what false alarms are made of."""
-QUIETER_DB = 15.0
-"""By how much noise is fainter there: so small a network that is to hear words in loud noise has
-nothing left with which to tell what is said in a quiet room."""
 Scene = tuple[NDArray[np.int16], NDArray[Any], NDArray[np.float32]]
 """A frontend's codes, and the targets and weights of its frames."""
 
@@ -212,41 +206,31 @@ class SceneTeacher:
 
     def _codes(self, rng: np.random.Generator) -> Scene:
         rate = self.config.sample_rate_hz
-        spots = self.config.task == "spot"
-        talking = spots and self._others_speak and rng.random() < TALK
         length = int(augment.drawn(self.config.scene_s, rng) * rate)
         samples = np.zeros(length, np.float32)
         level = 1000 * augment.decibels(augment.drawn(self.config.gain_db, rng))
         said: list[tuple[int, int]] = []
         heard_at: list[tuple[int, int, augment.Audio]] = []
-        at = 0 if talking else int(rng.uniform(0, 1.5) * rate)
+        at = int(rng.uniform(0, 1.5) * rate)
         while at < length:
-            clip, label, end = self._other(rng) if talking else self._part(rng)
+            clip, label, end = self._part(rng)
             clip = clip[:length - at]
             loudness = level * augment.decibels(rng.uniform(-5, 5)) / augment.rms(clip)
             samples[at:at + len(clip)] += np.float32(loudness) * clip
             if label and end <= len(clip):
                 said.append((at + end, label))
             heard_at.append((at, label, clip))
-            at += len(clip) + int(rng.uniform(0.0, 0.2) * rate if talking else
-                                  rng.uniform(0.05, 1.2) * rate)
-        heard = augment.noised(samples, level, self.noises, self._quieter if talking else
-                               self.config, rng)
+            at += len(clip) + int(rng.uniform(0.05, 1.2) * rate)
+        heard = augment.noised(samples, level, self.noises, self.config, rng)
         codes = self.frontend.whole(augment.saturated(heard))
-        if not spots:
+        if self.config.task == "label":
             return codes, *self.spans(len(codes), heard_at)
-        targets, weights = self.marks(len(codes), said)
-        return codes, targets, weights * np.float32(TALK_WEIGHT) if talking else weights
+        return codes, *self.marks(len(codes), said)
 
     @functools.cached_property
     def _others_speak(self) -> bool:
         """Whether anything was recorded that is no keyword."""
         return bool(self.negatives or (self.labels == 0).any())
-
-    @functools.cached_property
-    def _quieter(self) -> TrainConfig:
-        low, high = self.config.snr_db
-        return replace(self.config, snr_db=(low + QUIETER_DB, high + QUIETER_DB))
 
     def _part(self, rng: np.random.Generator) -> tuple[augment.Audio, int, int]:
         """A clip, its label, and the sample after its word's last; half of all are keywords."""

@@ -26,9 +26,9 @@ from edgernn.train.quantize import quantize_run
 from edgernn.train.readers import load, read
 from edgernn.train.readers.audio import read_sounds
 
-RECIPE = TrainConfig(task="spot", units=64, layers=2, front=48, dropout=0.0, input_noise=0.05,
+RECIPE = TrainConfig(task="spot", units=64, layers=2, front=48, dropout=0.2, input_noise=0.1,
                      batch=64, learning_rate=2e-3, average=0.995, carry=0.5, warp=0.1,
-                     equalize_db=2.0, scenes=1500, pool=9000, early_stopping=False)
+                     equalize_db=2.0, scenes=1500, early_stopping=False)
 """What a word is learned by; epochs, keywords and seed are asked for.
 
 Lessons begin with the state that others left, half of them: a device never resets, and a
@@ -47,7 +47,7 @@ class Order:
     phrases: tuple[str, ...]
     out: Path
     count: int = 1200
-    epochs: int = 80
+    epochs: int = 30
     seed: int = 0
     rooms: int = 40
     positives: Path | None = None

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from edgernn.train.lessons import TALK_WEIGHT
 from edgernn.train.scene_pool import ScenePool
 from tests.train.test_lessons import scenes
 
@@ -55,18 +54,3 @@ def test_the_step_is_calibrated_on_scenes_labelled_by_their_last_word():
     assert len(found) == 6
     assert found.labels.tolist() == [pool.scene(i)[1].max() for i in range(6)]
     assert set(found.split) == {"train"}
-
-
-def test_in_a_third_of_a_spotter_s_scenes_somebody_talks_and_no_keyword_is_said():
-    made = scenes(scenes=300).lessons(np.random.default_rng(0))
-    talking = [lesson for lesson in made if lesson.weights.max() == TALK_WEIGHT]
-    assert 80 <= len(talking) <= 130
-    assert not any(lesson.targets.any() for lesson in talking)
-    assert all((lesson.weights == TALK_WEIGHT).all() for lesson in talking)
-    assert np.mean([lesson.targets.any() for lesson in made if lesson.weights.max() == 1]) > 0.8
-
-
-def test_where_nothing_but_keywords_was_recorded_nobody_talks():
-    teacher = scenes(scenes=30)
-    alone = dataclasses.replace(teacher, clips=teacher.clips[:1], labels=np.array([1]))
-    assert all(lesson.weights.max() <= 1 for lesson in alone.lessons(np.random.default_rng(0)))
