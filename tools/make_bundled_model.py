@@ -65,8 +65,8 @@ CONFIG = TrainConfig(
     task="spot", keywords=WORDS, cell="gru", units=52, layers=2, front=32, dropout=0.0,
     input_noise=0.05, epochs=5, batch=128, learning_rate=5e-4, average=0.998,
     early_stopping=False, warp=0.1, equalize_db=2.0, scenes=10000)
-"""So small a network has nothing to spare for dropout: with it, it mistook even what it had learned
-from for its words."""
+"""So small a network has nothing to spare for dropout, once it knows the words: with it, it mistook
+even what it had learned from for them."""
 START = Path(__file__).resolve().with_name("wakeword-start") / "weights.npz"
 DETECTOR = DetectorSpec({"computer": 0.26, "alexa": 0.5}, smoothing_ms=300)
 """Chosen in sight of the curves in the card."""

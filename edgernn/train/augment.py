@@ -125,8 +125,9 @@ def saturated(samples: Audio) -> NDArray[np.int16]:
     return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
 
 
-CODES_PER_DB = 256 / (10 * math.log10(2))
-"""A log-mel code is 1/256 octave of energy, and an octave of energy 3 dB."""
+CODES_PER_OCTAVE = 256
+"""Log-mel codes in twice the energy, 3 dB."""
+CODES_PER_DB = CODES_PER_OCTAVE / (10 * math.log10(2))
 
 
 def revoiced(

@@ -25,8 +25,7 @@ LOUDER = 2.4
 class ScenePool:
     """Teaches `config.scenes` scenes an epoch, of many that there are.
 
-    To make a scene takes several times as long as to learn from it, and a network that is too
-    small to learn its scenes by heart gains more from meeting them often than from new ones.
+    To make a scene takes several times as long as to learn from it.
     """
 
     config: TrainConfig
@@ -64,4 +63,4 @@ class ScenePool:
 
 
 def _louder(codes: NDArray[np.int16], octaves: float) -> NDArray[np.int16]:
-    return np.clip(codes + int(octaves * 256), 0, CODE_HIGH).astype(np.int16)
+    return np.clip(codes + int(octaves * augment.CODES_PER_OCTAVE), 0, CODE_HIGH).astype(np.int16)
