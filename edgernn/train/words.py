@@ -11,6 +11,12 @@ LONGEST_MS = 1100
 """A span longer than this is taken for the word and noise beside it."""
 BRIDGED_MS = 150
 """A pause inside a word, such as the closure of k, p or t, is shorter."""
+ALONE_MS = 700
+"""A shorter clip has room for its word alone."""
+UNSTEADY_DB = 6.0
+"""Background is steady: its fifth and its thirtieth percentile are closer than this.  Else the
+thirtieth is of a soft part of the word."""
+DIGITAL_SILENCE_DB = 12.0
 QUIET_DB = 28.0
 """The word ends where its energy is so far below its peak, or meets the noise."""
 
@@ -38,7 +44,7 @@ def find_word(samples: NDArray[Any], sample_rate_hz: int = 16000) -> tuple[int, 
     count = len(samples) // hop
     energy = (np.asarray(samples[:count * hop], np.float64).reshape(count, hop) ** 2).mean(axis=1)
     level = 10 * np.log10(np.convolve(energy, np.ones(3) / 3, "same") + 1)
-    floor = _noise_floor(level)
+    floor = _beside_word(level)
     dense = np.convolve(np.maximum(level - floor, 0), np.ones(45), "same")
     middle = int(np.argmax(dense))
     first = max(0, middle - 22)
@@ -50,6 +56,15 @@ def find_word(samples: NDArray[Any], sample_rate_hz: int = 16000) -> tuple[int, 
         needed += 2
         start, end = _grow(level > needed, top)
     return start * hop, min(len(samples), end * hop)
+
+
+def _beside_word(level: NDArray[np.float64]) -> float:
+    """Decibels of what is heard beside the word; of a clip that was cut at its ends, nothing."""
+    live = _live(level)
+    if not len(live) or len(level) * STEP_MS < ALONE_MS:
+        return DIGITAL_SILENCE_DB
+    quietest, quiet = np.percentile(live, (5, 30))
+    return float(quiet if quiet - quietest < UNSTEADY_DB else quietest)
 
 
 SILENCE_DB = 35.0
@@ -87,9 +102,15 @@ def sounding(samples: NDArray[Any], window: int, hop: int, count: int) -> NDArra
 
 
 def _noise_floor(level: NDArray[np.float64]) -> float:
-    """Decibels of the clip's background.  Digital silence at its ends is no background."""
-    live = level[level > 12]
-    return float(np.percentile(live, 30)) if len(live) > len(level) / 2 else 12.0
+    """Decibels of a recording's background."""
+    live = _live(level)
+    return float(np.percentile(live, 30)) if len(live) else DIGITAL_SILENCE_DB
+
+
+def _live(level: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Frames that are no digital silence, or none if most are: it is no background."""
+    live = level[level > DIGITAL_SILENCE_DB]
+    return live if len(live) > len(level) / 2 else live[:0]
 
 
 def _grow(loud: NDArray[np.bool_], top: int) -> tuple[int, int]:
