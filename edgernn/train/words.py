@@ -11,12 +11,6 @@ LONGEST_MS = 1100
 """A span longer than this is taken for the word and noise beside it."""
 BRIDGED_MS = 150
 """A pause inside a word, such as the closure of k, p or t, is shorter."""
-ALONE_MS = 700
-"""A shorter clip has room for its word alone."""
-UNSTEADY_DB = 6.0
-"""Background is steady: its fifth and its thirtieth percentile are closer than this.  Else the
-thirtieth is of a soft part of the word."""
-DIGITAL_SILENCE_DB = 12.0
 QUIET_DB = 28.0
 """The word ends where its energy is so far below its peak, or meets the noise."""
 
@@ -28,6 +22,12 @@ def find_word(samples: NDArray[Any], sample_rate_hz: int = 16000) -> tuple[int, 
     both directions while the energy stays within `QUIET_DB` of its peak and above
     the floor.  Checked by eye on 543 crowd-sourced clips: within about 50 ms, but
     four of them lose a syllable that the recorder's noise gate swallowed.
+
+    A clip that was cut close around its word has no noise of its own: its soft parts pass
+    for noise, and the word ends with its last loud sound, 0.09 s early in the middle of 300
+    spoken digits.  Taught the whole word instead, a model of ten digits heard those it had
+    learned better (43 of 500 missed for 60), and missed more of other people's under noise
+    (100 of 240 for 77), whose soft ends nobody hears.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def find_word(samples: NDArray[Any], sample_rate_hz: int = 16000) -> tuple[int, 
     count = len(samples) // hop
     energy = (np.asarray(samples[:count * hop], np.float64).reshape(count, hop) ** 2).mean(axis=1)
     level = 10 * np.log10(np.convolve(energy, np.ones(3) / 3, "same") + 1)
-    floor = _beside_word(level)
+    floor = _noise_floor(level)
     dense = np.convolve(np.maximum(level - floor, 0), np.ones(45), "same")
     middle = int(np.argmax(dense))
     first = max(0, middle - 22)
@@ -56,15 +56,6 @@ def find_word(samples: NDArray[Any], sample_rate_hz: int = 16000) -> tuple[int, 
         needed += 2
         start, end = _grow(level > needed, top)
     return start * hop, min(len(samples), end * hop)
-
-
-def _beside_word(level: NDArray[np.float64]) -> float:
-    """Decibels of what is heard beside the word; of a clip that was cut at its ends, nothing."""
-    live = _live(level)
-    if not len(live) or len(level) * STEP_MS < ALONE_MS:
-        return DIGITAL_SILENCE_DB
-    quietest, quiet = np.percentile(live, (5, 30))
-    return float(quiet if quiet - quietest < UNSTEADY_DB else quietest)
 
 
 SILENCE_DB = 35.0
@@ -102,15 +93,9 @@ def sounding(samples: NDArray[Any], window: int, hop: int, count: int) -> NDArra
 
 
 def _noise_floor(level: NDArray[np.float64]) -> float:
-    """Decibels of a recording's background."""
-    live = _live(level)
-    return float(np.percentile(live, 30)) if len(live) else DIGITAL_SILENCE_DB
-
-
-def _live(level: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Frames that are no digital silence, or none if most are: it is no background."""
-    live = level[level > DIGITAL_SILENCE_DB]
-    return live if len(live) > len(level) / 2 else live[:0]
+    """Decibels of the clip's background.  Digital silence at its ends is no background."""
+    live = level[level > 12]
+    return float(np.percentile(live, 30)) if len(live) > len(level) / 2 else 12.0
 
 
 def _grow(loud: NDArray[np.bool_], top: int) -> tuple[int, int]:
