@@ -6,7 +6,7 @@ one by one as they are heard; what comes back are outcomes, one for each thresho
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from edgernn.step import StepModel
 from edgernn.train.dataset import AudioSet, Samples
 from edgernn.train.evaluation import (
     Outcome,
+    Piece,
     Track,
     at_threshold,
     compare,
@@ -29,6 +30,7 @@ from edgernn.train.evaluation import (
     of_words,
 )
 from edgernn.train.readers.audio import read_sounds, sound_files, usable
+from edgernn.train.spotting import LATE_S
 from edgernn.train.spread import HERE, Spread, must_be_there
 
 IN_SPEECH = "in speech"
@@ -155,11 +157,31 @@ def heard(step: StepModel, words: Words, rate_hz: int, state: str) -> Track:
         If a recording is not there, or cannot be used.
     """
     sounds = read_sounds(words.noise, rate_hz)
+    talk = _Talk(words.speech, rate_hz).take if words.speech else None
     pieces = laid(_clips(words.clips, rate_hz), rate_hz,
                   np.concatenate(sounds) if sounds else None, words.snrs_db,
-                  np.random.default_rng(words.seed),
-                  _Talk(words.speech, rate_hz).take if words.speech else None)
-    return hear(step, pieces, carry=state == "carried")
+                  np.random.default_rng(words.seed), talk)
+    carry = state == "carried"
+    return hear(step, _heard_out(pieces, rate_hz, talk or _silence, carry), carry)
+
+
+def _heard_out(pieces: Iterable[Piece], rate_hz: int, more: Callable[[int], Samples], carry: bool
+               ) -> Iterator[Piece]:
+    """Pieces that go on behind a word at their end, as long as the word may yet be told.
+
+    Where the state is carried, that is while the next piece is heard, and only the last has none;
+    where it begins anew, what was not told by then would never be.
+    """
+    for samples, words in pieces:
+        end = round((max(word.end_s for word in words) + LATE_S) * rate_hz)
+        yield (samples if carry else
+               np.concatenate([samples, more(max(0, end - len(samples)))])), words
+    if carry:
+        yield more(round(LATE_S * rate_hz)), ()
+
+
+def _silence(count: int) -> Samples:
+    return np.zeros(count, np.int16)
 
 
 class _Talk:
@@ -171,7 +193,7 @@ class _Talk:
 
     def take(self, count: int) -> Samples:
         """So many samples, on from where the last ones ended."""
-        parts: list[Samples] = []
+        parts = [_silence(0)]
         while count > 0:
             if not len(self._left):
                 self._left = next(self._recordings)

@@ -1,4 +1,6 @@
-"""Words at random times in the middle of speech."""
+"""Words alone, and at random times in the middle of speech."""
+
+import json
 
 import numpy as np
 import pytest
@@ -6,9 +8,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgernn.cli.models import BUNDLED
 from edgernn.errors import DataError
 from edgernn.train.evaluation import BETWEEN_S, laid
-from edgernn.train.positives import IN_SPEECH, TALKS, Words, _Talk
+from edgernn.train.positives import IN_SPEECH, TALKS, Words, _Talk, judged
 
 RATE = 16000
 
@@ -73,3 +76,15 @@ def test_speech_is_a_condition_of_its_own_and_the_loudest_noise_stays_the_last(t
     many = [paths[0]] * (TALKS + 5)
     assert len(words.conditions((), (), many)[IN_SPEECH].speech) == TALKS
     assert list(words.conditions((), ())) == ["clean"]
+
+
+@pytest.mark.parametrize("state", ["carried", "reset"])
+def test_a_word_is_heard_out_where_its_recording_ends_with_it(state, tmp_path):
+    samples, rate = soundfile.read(BUNDLED.with_name("demo.wav"), dtype="int16")
+    said = json.loads(BUNDLED.with_name("demo.json").read_text())
+    paths = [tmp_path / f"{i}.wav" for i in range(len(said))]
+    for path, word in zip(paths, said, strict=True):
+        soundfile.write(path, samples[:int(word["end_s"] * rate)][-rate:], rate)
+    words = Words(tuple((word["label"], path) for word, path in zip(said, paths, strict=True)), 0)
+    found = judged(BUNDLED, ("computer", "alexa"), words, state, (), "auto")["own"]["found"]
+    assert found == (True,) * len(said)
