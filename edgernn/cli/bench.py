@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgernn.cli.models import BUNDLED, ModelPath
+from edgernn.cli.numbers import FiniteRange
 from edgernn.interpreter import BACKENDS
 
 
@@ -18,7 +19,7 @@ from edgernn.interpreter import BACKENDS
                    "`edgernn --version` lists them).")
 @click.option("--steps", type=click.IntRange(100, 10_000_000), default=5000, show_default=True,
               help="Steps, and frames, to time in each; the slow emulator gets a hundredth.")
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True,
+@click.option("--seconds", type=FiniteRange(1, 3600), default=30.0, show_default=True,
               help="Seconds of generated input that is heard in blocks, as a file is.")
 @click.option("--streams", type=click.IntRange(1, 1_000_000), metavar="N",
               help="Instead: drive so many live streams of audio for --seconds, on one core.")

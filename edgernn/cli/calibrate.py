@@ -8,6 +8,7 @@ import click
 
 from edgernn.cli.evaluate import decibels
 from edgernn.cli.models import ModelPath
+from edgernn.cli.numbers import FiniteRange
 from edgernn.cli.progress import told
 from edgernn.cli.scheduler import MANY, scheduler_option
 from edgernn.interpreter import BACKENDS
@@ -26,9 +27,10 @@ from edgernn.interpreter import BACKENDS
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]),
               default="validation", show_default=True,
               help="Which of the words; not those that the model will be judged by.")
-@click.option("--max-false-alarms-per-hour", "per_hour", type=click.FloatRange(0, min_open=True),
+@click.option("--max-false-alarms-per-hour", "per_hour", type=FiniteRange(0, min_open=True),
               default=0.5, show_default=True, help="What is wanted.")
-@click.option("--seed", default=0, show_default=True, help="Draws pauses and places in the noise.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Draws pauses and places in the noise.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in.")
 @scheduler_option("Hear --negatives", f"local for {MANY} hours or more where Dask is installed, "
@@ -47,8 +49,8 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
     and refractory time with which the fewest words are missed or told twice. Says when there is
     too little audio to promise the rate.
     """
-    from edgernn import bundle
-    from edgernn.errors import ModelError
+    from edgernn import bundle, files
+    from edgernn.errors import DataError, ModelError
     from edgernn.train.evaluate_run import Materials, Means, calibrated
     from edgernn.train.spread import Spread
 
@@ -56,13 +58,19 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
     if whole.parts or whole.foreign:
         raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
                          "quantize made of one part was needed")
+    files.wanted(out)
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
     with told("streams of negatives") as (tell, progress):
         found = calibrated(model, materials, per_hour, Means(
             backend, spread=Spread(scheduler, work, tell), tell=tell, progress=progress))
+    hours, bound = found.others.seconds / 3600, found.bound_per_hour()
+    if found.others.false_alarms > per_hour * hours and found.others.false_alarms > 1:
+        raise DataError(f"{found.others.false_alarms} false alarms in {hours:.2f} h at the highest "
+                        f"thresholds; at most {per_hour:g} an hour were wanted, and {model} is "
+                        "left as it was. Are the words themselves in --negatives? Else ask for "
+                        "less, or train it on what it mistakes")
     bundle.write(out or model, bundle.attach(whole.flatbuffer, dataclasses.replace(
         whole.spec, detector=found.detector)))
-    hours, bound = found.others.seconds / 3600, found.bound_per_hour()
     click.echo(json.dumps({
         "model": str(out or model), **dataclasses.asdict(found.detector),
         "missed": found.words.missed, "missed_by": dict(found.words.missed_by),

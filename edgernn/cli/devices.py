@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgernn.cli.mic_options import gather, listening
+from edgernn.cli.numbers import FiniteRange
 
 NEEDED_HZ = 16000
 """What most models listen at."""
@@ -17,7 +18,7 @@ NEEDED_HZ = 16000
 @click.option("--level", is_flag=False, flag_value="", default=None, metavar="[DEVICE]",
               help="Show how loud DEVICE is until Ctrl-C, by number or part of its name "
                    "(without one, the default): a bar on a terminal, else JSON lines.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True),
+@click.option("--seconds", type=FiniteRange(0, min_open=True),
               help="End --level after so many (default: never).")
 @listening
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, also on a terminal.")

@@ -1,7 +1,6 @@
 """`edgernn evaluate`: what a model answers, and what it misses and mistakes in endless audio."""
 
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -11,10 +10,13 @@ import click
 from rich.markup import escape
 
 from edgernn.cli.models import BUNDLED, ModelPath
+from edgernn.cli.numbers import FiniteRange
 from edgernn.cli.progress import told
 from edgernn.cli.scheduler import MANY, scheduler_option
 from edgernn.interpreter import BACKENDS
 
+LOUDEST_DB = 100
+"""Of --snr; more is beyond 16 bits."""
 MOST_ROWS = 20
 """Of a table that are printed; --json and --html have all."""
 
@@ -31,12 +33,13 @@ MOST_ROWS = 20
               help="Decibels of the word over the noise; thresholds are tried at the lowest.")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]), default="test",
               show_default=True, help="Which of them; people never trained on, if you can.")
-@click.option("--seed", default=0, show_default=True, help="Draws pauses and places in the noise.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Draws pauses and places in the noise.")
 @click.option("--float", "run", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
               help="The run folder MODEL was quantized from: what float answers to the same.")
 @click.option("--against", type=click.Path(path_type=Path), metavar="OTHER",
               help="Another .tflite on the same audio, with paired statistics.")
-@click.option("--drift-hours", default=0.0, metavar="HOURS", type=click.FloatRange(min=0),
+@click.option("--drift-hours", default=0.0, metavar="HOURS", type=FiniteRange(min=0),
               help="Also hear so many hours without a reset, and a burst of noise.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in.")
@@ -80,8 +83,12 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
                                    "in which there may be some, were needed")
     if html:
         svg.load_matplotlib()  # missing, it is better missed before the work
-    files.wanted(html, plot)
     path = model or BUNDLED
+    for made in filter(None, (html, plot)):
+        if made.resolve() in (each.resolve() for each in (path, against, positives) if each):
+            raise click.UsageError(f"{made} is what is read here, and would be written over. Name "
+                                   "another file")
+    files.wanted(html, plot)
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
     with told("streams of words, then of negatives") as (tell, progress):
         tree = evaluate(path, materials, Beside(run, against, drift_hours), Means(
@@ -106,9 +113,9 @@ def decibels(text: str) -> tuple[float, ...]:
         found = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
         found = ()
-    if not found or not all(map(math.isfinite, found)):
-        raise click.UsageError(f"--snr {text!r}: numbers between commas were needed, such as "
-                               "20,10,5")
+    if not found or not all(abs(each) <= LOUDEST_DB for each in found):  # nan is not
+        raise click.UsageError(f"--snr {text!r}: numbers from {-LOUDEST_DB} to {LOUDEST_DB} "
+                               "between commas were needed, such as 20,10,5")
     return found
 
 

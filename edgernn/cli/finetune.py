@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from edgernn.cli.numbers import FiniteRange
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -15,7 +17,7 @@ import click
               show_default=True, help="Whose rounding to learn to do without.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True,
               help="Times to go through the run's training sequences.")
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=5e-4,
+@click.option("--learning-rate", type=FiniteRange(0, 1, min_open=True), default=5e-4,
               show_default=True, help="Of Adam at the start; a cosine takes it to 5 %.")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True,
               help="Sequences side by side.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgernn.cli.numbers import FiniteRange
 from edgernn.interpreter import BACKENDS
 
 
@@ -17,7 +18,7 @@ from edgernn.interpreter import BACKENDS
                    "(default: silence).")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), default=64, show_default=True,
               help="Steps to make at most.")
-@click.option("--temperature", type=click.FloatRange(0, 100), default=1.0, show_default=True,
+@click.option("--temperature", type=FiniteRange(0, 100), default=1.0, show_default=True,
               help="0: always the likeliest; 1: as the model says; more: bolder.")
 @click.option("--top-k", type=click.IntRange(0), default=0, show_default=True,
               help="Choose among so many of the likeliest only; 0: among all.")
@@ -26,7 +27,7 @@ from edgernn.interpreter import BACKENDS
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.mid",
               help="Write a MIDI file, one step a quarter note (needs edgernn[midi]), instead of "
                    "JSON lines.")
-@click.option("--tempo", type=click.FloatRange(1, 1000), default=90.0, show_default=True,
+@click.option("--tempo", type=FiniteRange(1, 1000), default=90.0, show_default=True,
               help="MIDI: steps per minute.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in; auto is the fastest installed.")

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from edgernn.cli.models import BUNDLED, VOICE, ModelPath, state_option
+from edgernn.cli.numbers import FiniteRange
 from edgernn.cli.sections import section
 from edgernn.ensemble import BEFORE_S, OPEN_S
 from edgernn.errors import BackendError, EdgernnError, StateError
@@ -122,7 +123,7 @@ def _options(streaming: bool) -> list[Callable[..., Any]]:
         click.option("--smoothing-ms", type=click.IntRange(0, LONGEST_MS),
                      help="Milliseconds over which scores are averaged (default: stored in the "
                           "model)."),
-        click.option("--hysteresis", type=click.FloatRange(0, 1),
+        click.option("--hysteresis", type=FiniteRange(0, 1),
                      help="How far below its threshold a score must fall before it may fire "
                           "again, 0 to 1 (default: stored in the model)."),
         click.option("--refractory-ms", type=click.IntRange(0, LONGEST_MS),
@@ -138,9 +139,9 @@ def _options(streaming: bool) -> list[Callable[..., Any]]:
         click.option("--gate", metavar="voice|MODEL",
                      help="A small model, the bundled one of voice activity or your own; the "
                           "others listen only while it hears something."),
-        click.option("--gate-open-s", type=click.FloatRange(0, min_open=True), default=OPEN_S,
+        click.option("--gate-open-s", type=FiniteRange(0, min_open=True), default=OPEN_S,
                      show_default=True, help="Seconds for which the gate stays open after that."),
-        click.option("--gate-before-s", type=click.FloatRange(0, 60), default=BEFORE_S,
+        click.option("--gate-before-s", type=FiniteRange(0, 60), default=BEFORE_S,
                      show_default=True, help="Seconds of what came before that it lets through."),
         state_option,
     ]
@@ -153,7 +154,7 @@ def _options(streaming: bool) -> list[Callable[..., Any]]:
                           "it once, without this too."),
         click.option("--state-file", type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Keep the states here, and go on from them."),
-        click.option("--rate", "rate_hz", metavar="HZ", type=click.FloatRange(0, min_open=True),
+        click.option("--rate", "rate_hz", metavar="HZ", type=FiniteRange(0, min_open=True),
                      help="Sensor rows per second the model expects, if it does not know: rows "
                           "with times are then brought to it (`edgernn info` shows it)."),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgernn.cli.numbers import FiniteRange
 from edgernn.sources.levels import SILENT_DBFS, SILENT_S
 
 
@@ -42,7 +43,7 @@ LISTENING = (
                                   "lists them (default: the system's default input)."),
     click.option("--channel", type=click.IntRange(1), metavar="N",
                  help="Which of its channels to hear, from 1 (default: the mean of all)."),
-    click.option("--gain-db", type=click.FloatRange(-120, 120), default=0.0, show_default=True,
+    click.option("--gain-db", type=FiniteRange(-120, 120), default=0.0, show_default=True,
                  help="Decibels to raise it by."),
     click.option("--capture-hz", type=click.IntRange(1000, 768_000), metavar="HZ",
                  help="Record at this rate and resample (default: the model's rate if the device "
@@ -51,11 +52,11 @@ LISTENING = (
 """How to hear one."""
 
 WATCHING = (
-    click.option("--silent-s", type=click.FloatRange(0), default=SILENT_S, show_default=True,
+    click.option("--silent-s", type=FiniteRange(0), default=SILENT_S, show_default=True,
                  help="Seconds of silence of the microphone after which to say so; 0: never."),
-    click.option("--silent-dbfs", type=click.FloatRange(-120, 0), default=SILENT_DBFS,
+    click.option("--silent-dbfs", type=FiniteRange(-120, 0), default=SILENT_DBFS,
                  show_default=True, help="What is silence: no sample louder than this."),
-    click.option("--give-up-s", type=click.FloatRange(0), metavar="S",
+    click.option("--give-up-s", type=FiniteRange(0), metavar="S",
                  help="Fail when the microphone is away for so many seconds (default: wait for "
                       "it)."),
 )

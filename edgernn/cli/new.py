@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgernn.cli.numbers import FiniteRange
 from edgernn.cli.synth import spoken_phrases
 
 
@@ -25,7 +26,7 @@ from edgernn.cli.synth import spoken_phrases
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path, exists=True),
               help="Noise to learn and be judged in: files or folders.")
 @click.option("--max-false-alarms-per-hour", "per_hour", default=0.5, show_default=True,
-              type=click.FloatRange(0, min_open=True), help="What thresholds are chosen for.")
+              type=FiniteRange(0, min_open=True), help="What thresholds are chosen for.")
 @click.option("--rooms", type=click.IntRange(0), default=40, show_default=True,
               help="Rooms that half of the recordings are spoken in.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)

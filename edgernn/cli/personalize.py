@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from edgernn.cli.numbers import FiniteRange
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -18,7 +20,7 @@ import click
 @click.option("--layers", type=click.IntRange(1), default=2, show_default=True,
               help="Last layers that learn; those before stay as they are.")
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=5e-4,
+@click.option("--learning-rate", type=FiniteRange(0, 1, min_open=True), default=5e-4,
               show_default=True, help="Of Adam at the start; a cosine takes it to 5 %.")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True,
               help="Each part of the clips is judged by a model that learned from the others.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgernn.cli.numbers import FiniteRange
 from edgernn.cli.sections import section
 from edgernn.errors import OutputError
 from edgernn.mqtt import PASSWORD
@@ -67,12 +68,12 @@ def sink_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--exec-shell", "run_shell", is_flag=True,
                      help="Have /bin/sh run the command of --exec."),
         click.option("--exec-timeout-s", "run_timeout_s", show_default=True,
-                     default=COMMAND_TIMEOUT_S, type=click.FloatRange(0, min_open=True),
+                     default=COMMAND_TIMEOUT_S, type=FiniteRange(0, min_open=True),
                      help="Seconds after which the command of --exec is killed."),
         click.option("--log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
                      help="Append what stdout gets, with the time of day, to this file; full ones "
                           "are kept as FILE.1 to FILE.4."),
-        click.option("--log-mb", type=click.FloatRange(0, min_open=True), default=LOG_MEGABYTES,
+        click.option("--log-mb", type=FiniteRange(0, min_open=True), default=LOG_MEGABYTES,
                      show_default=True, help="Megabytes at which the file of --log is full."),
         click.option("--mqtt", metavar="URL",
                      help="Publish what stdout gets to a broker under mqtt://user@host/topic, or "

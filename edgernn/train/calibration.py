@@ -61,7 +61,8 @@ def calibrate(heard: Heard, spec: DetectorSpec, per_hour: float) -> Calibrated:
     there is little to mistake, a low one proves nothing; of several lengths of smoothing the one
     that does best.  Then all listen together, and each label in turn takes, of several
     hystereses and refractory times, those that miss least, then fire least twice, then are least
-    mistaken; where the data see no difference, those that it had.
+    mistaken; where the data see no difference, those that it had.  A label of which no word was
+    said stays as it is: any threshold misses none of it.
 
     Parameters
     ----------
@@ -72,10 +73,11 @@ def calibrate(heard: Heard, spec: DetectorSpec, per_hour: float) -> Calibrated:
         False alarms wanted at most.
     """
     share = per_hour / len(spec.thresholds)
-    watches = {label: _smoothed(heard, label, spec.watch(label), share)
-               for label in spec.thresholds}
+    said = {word.label for word in heard.words.said}
+    watches = {label: _smoothed(heard, label, spec.watch(label), share) if label in said
+               else spec.watch(label) for label in spec.thresholds}
     best = heard.tried(DetectorSpec.of(watches))
-    for label in watches:
+    for label in filter(said.__contains__, watches):
         # Thresholds were chosen label by label; these two say how a detection of one label keeps
         # others, and itself, from firing.
         for hysteresis, refractory_ms in itertools.product(HYSTERESES, REFRACTORIES_MS):

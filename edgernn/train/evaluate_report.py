@@ -132,6 +132,8 @@ def _picovoice(tree: Tree) -> str:
 
 def _mlperf(tree: Tree) -> str:
     found = tree["mlperf"]
+    if not found:
+        return f"MLPerf Tiny's rule allows {MLPERF} misses; more words than that were needed."
     return (f"MLPerf Tiny's rule (at most {MLPERF} misses and {MLPERF} false alarms), on this "
             f"audio, state carried: {'held' if found['held'] else 'not held'} ({found['missed']} "
             f"missed of {found['said']}, {found['condition']}; {found['false_alarms']} false "

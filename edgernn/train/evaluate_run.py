@@ -133,6 +133,10 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words = _recordings(data, materials)
+    if beside.hours and not materials.negatives:
+        raise DataError("drift is heard in words and what is said besides; --negatives were needed")
+    if beside.against:
+        _shared(ear, beside.against, means)  # refused, if it is, before hours are heard
     read_sounds(materials.noise, ear.rate_hz, means.tell)  # jobs leave out what is told of here
     conditions = _conditions(words, tuple(ear.spec.thresholds), materials)
     tried = means.outcomes(path, tuple(ear.spec.thresholds), conditions, STATES, GRID)
@@ -182,12 +186,7 @@ class _Ear:
 def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet,
              materials: Materials) -> dict[str, Any]:
     """Another model on the same audio, by the words that both listen for."""
-    other = _Ear.of(StepModel.load(bundle.read(path), means.backend))
-    labels = [label for label in ear.spec.thresholds if label in other.spec.thresholds]
-    if not labels or other.rate_hz != ear.rate_hz:
-        raise ModelError(f"{path} listens for {', '.join(other.spec.thresholds)} at "
-                         f"{other.rate_hz} Hz; some of {', '.join(ear.spec.thresholds)} at "
-                         f"{ear.rate_hz} Hz was needed")
+    labels = _shared(ear, path, means)
     conditions = _conditions(words, labels, materials)
     both = [means.outcomes(one, labels, conditions, ("carried",)) for one in (own, path)]
     found: dict[str, Any] = {"model": str(path), "labels": labels, "words": [], "negatives": None}
@@ -206,11 +205,20 @@ def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet,
     return found
 
 
+def _shared(ear: _Ear, path: Path, means: Means) -> list[str]:
+    """The words that another model listens for too."""
+    other = _Ear.of(StepModel.load(bundle.read(path), means.backend))
+    labels = [label for label in ear.spec.thresholds if label in other.spec.thresholds]
+    if not labels or other.rate_hz != ear.rate_hz:
+        raise ModelError(f"{path} listens for {', '.join(other.spec.thresholds)} at "
+                         f"{other.rate_hz} Hz; some of {', '.join(ear.spec.thresholds)} at "
+                         f"{ear.rate_hz} Hz was needed")
+    return labels
+
+
 def _drift(ear: _Ear, words: AudioSet, materials: Materials, hours: float) -> dict[str, Any]:
     noises = read_sounds(materials.noise, ear.rate_hz)
     sounds = read_sounds(materials.negatives, ear.rate_hz)
-    if not sounds:
-        raise DataError("drift is heard in words and what is said besides; --negatives were needed")
     rng = np.random.default_rng(materials.seed)
     together = np.concatenate(noises) if noises else None
     pieces = [*words_in(words, tuple(ear.spec.thresholds), materials.split, together,

@@ -35,8 +35,9 @@ def _at_most(count: int, mean: float) -> float:
     """Probability of `count` events or fewer."""
     if mean <= 0:
         return 1.0
+    first = max(0, int(mean - 12 * math.sqrt(mean) - 20))  # what is left out is below 1e-30
     return math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
-                     for k in range(count + 1))
+                     for k in range(first, count + 1))
 
 
 def wilson_interval(count: int, of: int, z: float = 1.959964) -> tuple[float, float]:

@@ -27,5 +27,7 @@ def binomial_p(count: int, of: int) -> float:
     rate against another, given their sum (Przyborowski and Wilenski 1940).
     """
     few = min(count, of - count)
-    tail = sum(math.comb(of, k) for k in range(few + 1)) / 2**of
+    # By logarithms: with thousands of alarms the numbers of ways have thousands of digits.
+    tail = math.fsum(math.exp(math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1)
+                              - of * math.log(2)) for k in range(few + 1))
     return min(1.0, 2 * tail)

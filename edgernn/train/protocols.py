@@ -33,7 +33,7 @@ def picovoice(thresholds: list[dict[str, Any]], condition: str) -> dict[str, Any
     return {**best, "condition": condition, "shown": best["interval"][1] <= RARE_PER_HOUR}
 
 
-def mlperf(words: list[dict[str, Any]], false_alarms: int) -> dict[str, Any]:
+def mlperf(words: list[dict[str, Any]], false_alarms: int) -> dict[str, Any] | None:
     """Whether the state carried keeps to at most `MLPERF` misses and false alarms.
 
     Parameters
@@ -45,12 +45,15 @@ def mlperf(words: list[dict[str, Any]], false_alarms: int) -> dict[str, Any]:
 
     Returns
     -------
-    dict
+    dict or None
         ``held`` in every condition; of the worst one ``condition``, ``said``, ``missed`` and
-        ``false_alarms``, those among the words with those besides.
+        ``false_alarms``, those among the words with those besides.  None if no more words were
+        said than may be missed.
     """
     each = [{"condition": one["condition"], "said": one["said"], "missed": one["missed"],
              "false_alarms": one["false_alarms"] + false_alarms}
             for one in words if one["state"] == "carried"]
+    if max(one["said"] for one in each) <= MLPERF:
+        return None
     worst = max(each, key=lambda one: max(one["missed"], one["false_alarms"]))
     return {"held": max(worst["missed"], worst["false_alarms"]) <= MLPERF, **worst}

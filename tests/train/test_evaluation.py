@@ -161,6 +161,13 @@ def test_calibration_takes_the_highest_threshold_that_misses_least_and_keeps_to_
     assert strict.bound_per_hour() == pytest.approx(2.9957, abs=1e-3)
 
 
+def test_calibration_leaves_a_label_alone_of_which_no_word_was_said():
+    words = track(40, [Said("yes", 5, 5.5)], [("yes", 5.2, 5.6, 0.9)])
+    found = calibrate(heard(words, track(3600)), spec(), 0.5)
+    assert found.detector.watch("no") == spec().watch("no")
+    assert found.detector.thresholds["yes"] > 0.5
+
+
 def test_calibration_takes_the_hysteresis_that_fires_once_a_word_or_keeps_its_own():
     said = [Said("yes", t, t + 1.0) for t in range(1, 41, 4)]
     steady = [("yes", word.start_s, word.end_s, 0.9) for word in said]
@@ -237,3 +244,29 @@ def test_the_bundled_model_is_found_as_good_as_its_card_says(shared_data, tmp_pa
     assert "cannot promise 0.5" in done.stderr
     assert json.loads(done.stdout)["promised"] is False
     assert bundle.read(model).spec.detector.thresholds == json.loads(done.stdout)["thresholds"]
+
+
+@pytest.mark.slow
+def test_a_rate_that_the_negatives_refute_is_refused_and_the_model_left_alone(
+        shared_data, tmp_path):
+    model = tmp_path / "kws.tflite"
+    model.write_bytes(BUNDLED.read_bytes())
+    words = shared_data / "wakewords_picovoice"
+    done = subprocess.run([sys.executable, "-m", "edgernn", "calibrate", str(model), "--positives",
+                           str(words), "--negatives", str(words / "alexa")],
+                          capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "false alarms in" in done.stderr
+    assert model.read_bytes() == BUNDLED.read_bytes()
+
+
+@pytest.mark.parametrize("options", [("--drift-hours", "nan"), ("--drift-hours", "inf"),
+                                     ("--seed", "-1"), ("--snr", "-10000"), ("--snr", "nan"),
+                                     ("--html", str(BUNDLED))])
+def test_options_that_mean_nothing_are_refused_before_the_work(options, tmp_path):
+    before = BUNDLED.read_bytes()
+    done = subprocess.run([sys.executable, "-m", "edgernn", "evaluate", "--positives",
+                           str(tmp_path), *options], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert options[0] in done.stderr or "written over" in done.stderr
+    assert BUNDLED.read_bytes() == before

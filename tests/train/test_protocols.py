@@ -37,3 +37,8 @@ def test_mlperfs_rule_counts_false_alarms_among_words_and_besides(missed, among_
     assert found["held"] is held
     assert (found["condition"], found["missed"], found["false_alarms"]) == (
         "10 dB", missed, among_words + besides)
+
+
+def test_mlperfs_rule_says_nothing_of_fewer_words_than_it_lets_a_model_miss():
+    assert mlperf([{"condition": "clean", "state": "carried", "said": 8, "missed": 8,
+                    "false_alarms": 0}], 0) is None
