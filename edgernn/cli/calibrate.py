@@ -64,11 +64,12 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
         found = calibrated(model, materials, per_hour, Means(
             backend, spread=Spread(scheduler, work, tell), tell=tell, progress=progress))
     hours, bound = found.others.seconds / 3600, found.bound_per_hour()
-    if found.others.false_alarms > per_hour * hours and found.others.false_alarms > 1:
-        raise DataError(f"{found.others.false_alarms} false alarms in {hours:.2f} h at the highest "
-                        f"thresholds; at most {per_hour:g} an hour were wanted, and {model} is "
-                        "left as it was. Are the words themselves in --negatives? Else ask for "
-                        "less, or train it on what it mistakes")
+    if (least := found.others.alarms_interval()[0]) > per_hour:
+        raise DataError(f"{found.others.false_alarms} false alarms in {hours:.2f} h with the "
+                        f"thresholds that fire least: {least:.2f} an hour or more (95 %), and at "
+                        f"most {per_hour:g} were wanted. {model} is left as it was. Are the words "
+                        "themselves in --negatives? Else ask for less, or train it on what it "
+                        "mistakes")
     bundle.write(out or model, bundle.attach(whole.flatbuffer, dataclasses.replace(
         whole.spec, detector=found.detector)))
     click.echo(json.dumps({
