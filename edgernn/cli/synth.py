@@ -52,6 +52,10 @@ def command(phrases: tuple[str, ...], count: int, others: int | None, out: Path,
     from edgernn.synth.plan import Wish
     from edgernn.synth.sentences import NEUTRAL
 
+    if variants := [accent for accent in accents if "+" in accent]:
+        # Speakers are espeak-ng's variants of it: with one in it, all would be that one.
+        raise click.BadParameter(f"{variants[0]} names a variant; a language alone was needed, "
+                                 f"such as {variants[0].split('+')[0]}", param_hint="--accent")
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     wish = Wish(spoken_phrases(phrases), count, count if others is None else others, seed,
                 accents or ACCENTS, _lines(sentences) if sentences else NEUTRAL, nearest,
@@ -67,8 +71,9 @@ def spoken_phrases(given: tuple[str, ...]) -> tuple[str, ...]:
     """Phrases in small letters, each once; a usage error for what cannot be spoken."""
     found = tuple(dict.fromkeys(" ".join(phrase.lower().split()) for phrase in given))
     for phrase in found:
-        if not phrase or set(phrase) & set(",[]"):
-            raise click.BadParameter(f"{phrase!r}; words without commas and brackets were needed")
+        if not any(map(str.isalnum, phrase)) or set(phrase) & set(",[]/\\"):
+            raise click.BadParameter(f"{phrase!r}; words without commas, brackets and slashes were "
+                                     "needed")
     return found
 
 

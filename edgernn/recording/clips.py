@@ -14,6 +14,7 @@ from edgernn.errors import OutputError
 
 INDEX = "index.csv"
 COLUMNS = ("path", "label", "speaker")
+SOUNDS = (".wav", ".flac")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Clips:
     rate_hz: int
 
     def lines(self) -> list[dict[str, str]]:
-        """The index as it is.
+        """The index as it is; without one, the clips that are there, of nobody in particular.
 
         Raises
         ------
@@ -33,7 +34,9 @@ class Clips:
         """
         path = self.folder / INDEX
         if not path.exists():
-            return []
+            return [dict(zip(COLUMNS, (str(clip.relative_to(self.folder)), clip.parent.name, ""),
+                             strict=True))
+                    for clip in sorted(self.folder.glob("*/*")) if clip.suffix in SOUNDS]
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
@@ -49,7 +52,8 @@ class Clips:
 
     def count(self, label: str, speaker: str) -> int:
         """How many there are of that label by that speaker."""
-        return sum((line["label"], line["speaker"]) == (label, speaker) for line in self.lines())
+        return sum((line["label"], line["speaker"]) == (label, speaker)
+                   and (self.folder / line["path"]).exists() for line in self.lines())
 
     def add(self, label: str, speaker: str, samples: NDArray[np.int16]) -> Path:
         """Keep one more.

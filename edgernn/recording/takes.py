@@ -1,6 +1,6 @@
 """One word after another, found in a stream by how loud it is, and whether each is good enough."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,10 @@ class Takes:
         """The word that was being said when the audio ended, if there was one."""
         if self._begun < 0:
             return []
-        return [self._end(long=False)]
+        cut = not self._silent_since
+        take = self._end(long=False)
+        return [replace(take, fault="the audio ended in the middle of it; say it again")
+                if cut and not take.fault else take]
 
     def _hear(self, block: NDArray[np.int16]) -> Take | None:
         self._blocks.append(block)

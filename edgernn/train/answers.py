@@ -124,7 +124,8 @@ def heard_by(spec: ModelSpec, data: DataSet, split: str, cache: FeatureCache | N
                  if split in ("all", clip.split)]
         _check_any(clips, split, {clip.split for clip in data.recordings})
         heard = _with_silence if spec.task == "spot" else rows
-        sequences = _laid([heard(frontend, samples, cache) for _, samples in clips],
+        # Copied: what is mapped from the cache keeps a file open, and there are thousands.
+        sequences = _laid([np.array(heard(frontend, samples, cache)) for _, samples in clips],
                           [codes[clip.label] for clip, _ in clips])
         return _asked(spec, sequences, tuple(clip.speaker for clip, _ in clips))
     if isinstance(data, SensorSet):

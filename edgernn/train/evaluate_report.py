@@ -54,8 +54,8 @@ def _answers(found: Tree | None, why_not: str) -> Section:
     if found["task"] == "regress":
         errors = _table("Numbers", ("state", "rows", "rms error", "mean absolute",
                                     "rms at the end"),
-                        [(name, each["rows"], f"{each['rmse']:.4g}", f"{each['mae']:.4g}",
-                          f"{each['last']['rmse']:.4g}") for name, each in kinds])
+                        [(name, each["rows"], _figure(each, "rmse"), _figure(each, "mae"),
+                          _figure(each["last"], "rmse")) for name, each in kinds])
         return Section(title, "Errors in the number's own unit; at the end: of each sequence's "
                        "last row.", (errors,))
     tables = [
@@ -112,6 +112,11 @@ def _alarms(tree: Tree) -> Section:
         f"{_mlperf(tree)}",
         (_table("One threshold for all labels", ("threshold", f"missed, {tree['read_at']}",
                                                  "false alarms an hour", "95 %"), rows),))
+
+
+def _figure(figures: Tree, name: str) -> str:
+    """An error, or nothing where no row was asked about."""
+    return f"{figures[name]:.4g}" if name in figures else ""
 
 
 def _picovoice(tree: Tree) -> str:

@@ -208,8 +208,8 @@ def _index(text: str) -> int:
         tree = json.loads(text)
         workers, task = tree["cluster"]["worker"], tree["task"]
         index = int(task["index"])
-        if task["type"] != "worker" or not 0 <= index < len(workers) or set(tree["cluster"]) != {
-                "worker"}:
+        if not isinstance(workers, list) or set(tree["cluster"]) != {"worker"} or \
+                task["type"] != "worker" or not 0 <= index < len(workers):
             raise ValueError(f"{task} in {tree['cluster']}")
     except (ValueError, KeyError, TypeError) as problem:
         raise ConfigError(

@@ -65,6 +65,24 @@ def test_a_word_that_the_end_of_the_audio_cuts_short_of_quiet_is_still_found():
     assert not takes.end()
 
 
+def test_a_word_in_whose_middle_the_audio_ends_is_not_kept():
+    takes = Takes(RATE)
+    assert not takes.push(audio(room(1), said()[:RATE // 4]))
+    (take,) = takes.end()
+    assert "in the middle of it" in take.fault
+
+
+def test_clips_without_an_index_stay_known_and_deleted_ones_are_not_counted(tmp_path):
+    clips = Clips(tmp_path, RATE)
+    (tmp_path / "yes").mkdir()
+    (tmp_path / "yes" / "mine.wav").write_bytes(b"RIFF")
+    kept = [clips.add("yes", "me", audio(said())) for _ in range(2)]
+    assert [line["path"] for line in clips.lines()] == [
+        "yes/mine.wav", "yes/0000.wav", "yes/0001.wav"]
+    kept[0].unlink()
+    assert clips.count("yes", "me") == 1
+
+
 @pytest.mark.parametrize(("sound", "what"), [
     (audio(room(1), said(level=400), room(1)), "Speak up"),
     (audio(room(1), said(level=60000), room(1)), "full scale: too loud"),

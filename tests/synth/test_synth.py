@@ -211,6 +211,16 @@ def test_what_cannot_be_said_is_told_before_anything_is_written(wish, why, tmp_p
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("options", [("--phrase", "and/or"), ("--phrase", "!!!"),
+                                     ("--phrase", "robot", "--accent", "en-us+f3")])
+def test_what_would_be_no_label_or_one_voice_in_all_splits_is_refused(options, tmp_path):
+    done = subprocess.run([sys.executable, "-m", "edgernn", "synth", *options, "--out",
+                           str(tmp_path / "data")], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "needed" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_missing_espeak_says_what_to_install(tmp_path):
     code = ("import sys; sys.modules['espeakng_loader'] = None\n"
             "from edgernn.cli.main import main\n"

@@ -46,7 +46,8 @@ def test_rows_that_are_filled_in_count_nothing_and_all_others_stay(rows, replica
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cluster": {"worker": ["a:1"]}}', (
-    '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}')])
+    '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'),
+    '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}'])
 def test_a_tf_config_that_says_nothing_is_explained(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ConfigError, match=r"TF_CONFIG is.*such as"):
