@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgernn.errors import OutputError
@@ -45,17 +45,21 @@ def write(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def wanted(*paths: Path | None) -> None:
+def wanted(*paths: Path | None, read: Iterable[Path | None] = ()) -> None:
     """Refuse now what `replacing` would refuse when the work is done; None is nothing wanted.
 
     Raises
     ------
     OutputError
-        If a file could not be made there.
+        If a file could not be made there, or is one of those that are `read`.
     """
     import tempfile
 
+    kept = {path.resolve() for path in read if path}
     for path in filter(None, paths):
+        if path.resolve() in kept:
+            raise OutputError(f"{path} is read here, and would be written over. Choose another "
+                              "name")
         try:
             tempfile.TemporaryFile(dir=path.parent).close()
         except OSError as problem:

@@ -72,7 +72,7 @@ def test_the_model_of_digits_hears_digits_and_little_else_in_silence(shared_data
     found = evaluate(MODELS / "digits.tflite", Materials(shared_data / "fsdd", split="test"))
     clean = next(one for one in found["words"] if one["state"] == "carried")
     assert clean["missed"] <= 0.15 * clean["said"]  # by people that it learned from
-    assert clean["false_alarms"] <= 0.06 * clean["said"]
+    assert clean["false_alarms"] <= 0.05 * clean["said"]
 
 
 def test_it_listens_for_two_words_and_nothing_else():

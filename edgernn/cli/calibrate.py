@@ -58,7 +58,7 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
     if whole.parts or whole.foreign:
         raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
                          "quantize made of one part was needed")
-    files.wanted(out)
+    files.wanted(out, read=(positives, *negatives, *noise))
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
     with told("streams of negatives") as (tell, progress):
         found = calibrated(model, materials, per_hour, Means(

@@ -84,11 +84,7 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
     if html:
         svg.load_matplotlib()  # missing, it is better missed before the work
     path = model or BUNDLED
-    for made in filter(None, (html, plot)):
-        if made.resolve() in (each.resolve() for each in (path, against, positives) if each):
-            raise click.UsageError(f"{made} is what is read here, and would be written over. Name "
-                                   "another file")
-    files.wanted(html, plot)
+    files.wanted(html, plot, read=(path, against, positives, *negatives, *noise))
     materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
     with told("streams of words, then of negatives") as (tell, progress):
         tree = evaluate(path, materials, Beside(run, against, drift_hours), Means(
@@ -114,8 +110,8 @@ def decibels(text: str) -> tuple[float, ...]:
     except ValueError:
         found = ()
     if not found or not all(abs(each) <= LOUDEST_DB for each in found):  # nan is not
-        raise click.UsageError(f"--snr {text!r}: numbers from {-LOUDEST_DB} to {LOUDEST_DB} "
-                               "between commas were needed, such as 20,10,5")
+        raise click.UsageError(f"--snr {text!r}: numbers between commas were needed, from "
+                               f"{-LOUDEST_DB} to {LOUDEST_DB}, such as 20,10,5")
     return found
 
 

@@ -135,8 +135,8 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     words = _recordings(data, materials)
     if beside.hours and not materials.negatives:
         raise DataError("drift is heard in words and what is said besides; --negatives were needed")
-    if beside.against:
-        _shared(ear, beside.against, means)  # refused, if it is, before hours are heard
+    # Refused, if it is, before hours are heard.
+    shared = _shared(ear, beside.against, means) if beside.against else []
     read_sounds(materials.noise, ear.rate_hz, means.tell)  # jobs leave out what is told of here
     conditions = _conditions(words, tuple(ear.spec.thresholds), materials)
     tried = means.outcomes(path, tuple(ear.spec.thresholds), conditions, STATES, GRID)
@@ -159,7 +159,7 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
         tree["picovoice"] = picovoice(tree["thresholds"], read_at)
         tree["mlperf"] = mlperf(tree["words"], found.own.false_alarms)
     if beside.against:
-        tree["against"] = _against(ear, path, beside.against, means, words, materials)
+        tree["against"] = _against(shared, path, beside.against, means, words, materials)
     if beside.hours:
         tree["drift"] = _drift(ear, words, materials, beside.hours)
     return tree
@@ -183,10 +183,9 @@ class _Ear:
         return cls(model, detector, frontend.sample_rate_hz, float(frontend.hop_ms))
 
 
-def _against(ear: _Ear, own: Path, path: Path, means: Means, words: AudioSet,
+def _against(labels: list[str], own: Path, path: Path, means: Means, words: AudioSet,
              materials: Materials) -> dict[str, Any]:
     """Another model on the same audio, by the words that both listen for."""
-    labels = _shared(ear, path, means)
     conditions = _conditions(words, labels, materials)
     both = [means.outcomes(one, labels, conditions, ("carried",)) for one in (own, path)]
     found: dict[str, Any] = {"model": str(path), "labels": labels, "words": [], "negatives": None}

@@ -195,7 +195,7 @@ def test_recordings_that_cannot_be_used_are_told_and_the_rest_is_judged(tmp_path
 def test_a_ratio_that_is_no_number_is_refused(tmp_path, snr):
     done = evaluate("--positives", tmp_path, "--snr", snr)
     assert done.returncode == 2
-    assert "between commas were needed" in done.stderr
+    assert "numbers between commas were needed" in done.stderr
     assert not done.stdout
 
 
