@@ -71,6 +71,8 @@ sight of these figures too.
   fires too often.
 - About 50 voices taught it these words, mostly adults near a microphone.  Children, strong
   accents and far-field speech will be missed more often.
+- Somebody else who talks, such as a television, hides the words more than noise as loud does:
+  docs/evaluate.md says how often.
 - The speakers' identities were estimated by whoever prepared the data, from voice
   embeddings; a person may be on both sides of a split.
 - Words that sound nearly the same fire it, of {times} times that espeak-ng says each by itself:

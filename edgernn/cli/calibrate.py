@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgernn.cli.evaluate import decibels
+from edgernn.cli.evaluate import USUAL_DB, decibels
 from edgernn.cli.models import ModelPath
 from edgernn.cli.numbers import FiniteRange
 from edgernn.cli.progress import told
@@ -22,7 +22,7 @@ from edgernn.interpreter import BACKENDS
               help="Audio in which nobody says them: files, or folders; may be repeated.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path),
               help="Noise to lay the words into: files, or folders; may be repeated.")
-@click.option("--snr", default="10", show_default=True, metavar="DB,...",
+@click.option("--snr", show_default=USUAL_DB, metavar="DB,...",
               help="Decibels of the word over the noise; of several the lowest counts.")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]),
               default="validation", show_default=True,
@@ -40,7 +40,7 @@ from edgernn.interpreter import BACKENDS
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
               help="Where to write the model (default: in its place).")
 def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tuple[Path, ...],
-            snr: str, split: str, per_hour: float, seed: int, backend: str,
+            snr: str | None, split: str, per_hour: float, seed: int, backend: str,
             scheduler: str, work: Path | None, out: Path | None) -> None:
     """Choose each label's threshold, smoothing, hysteresis and refractory time, for MODEL.
 
@@ -59,7 +59,7 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
         raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
                          "quantize made of one part was needed")
     files.wanted(out, read=(positives, *negatives, *noise))
-    materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
+    materials = Materials(positives, negatives, noise, decibels(snr, noise), split, seed)
     with told("streams of negatives") as (tell, progress):
         found = calibrated(model, materials, per_hour, Means(
             backend, spread=Spread(scheduler, work, tell), tell=tell, progress=progress))

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgernn.cli.progress import told
 from edgernn.cli.scheduler import MANY, scheduler_option
 from edgernn.interpreter import BACKENDS
 
+USUAL_DB = "10"
 LOUDEST_DB = 100
 """Of --snr; more is beyond 16 bits."""
 MOST_ROWS = 20
@@ -29,8 +31,9 @@ MOST_ROWS = 20
               help="Audio in which nobody says them: files, or folders; may be repeated.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path),
               help="Noise to lay the words into: files, or folders; may be repeated.")
-@click.option("--snr", default="10", show_default=True, metavar="DB,...",
-              help="Decibels of the word over the noise; thresholds are tried at the lowest.")
+@click.option("--snr", show_default=USUAL_DB, metavar="DB,...",
+              help="Decibels of the word over the noise, or over --negatives that go on under it; "
+                   "thresholds are tried at the lowest.")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]), default="test",
               show_default=True, help="Which of them; people never trained on, if you can.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
@@ -56,7 +59,7 @@ MOST_ROWS = 20
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Draw misses against false alarms (DET), as .png, .svg or .pdf.")
 def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
-            noise: tuple[Path, ...], snr: str, split: str, seed: int, run: Path | None,
+            noise: tuple[Path, ...], snr: str | None, split: str, seed: int, run: Path | None,
             against: Path | None, drift_hours: float, backend: str, cache: Path | None,
             scheduler: str, work: Path | None, as_json: bool, html: Path | None,
             plot: Path | None) -> None:
@@ -85,7 +88,8 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
         svg.load_matplotlib()  # missing, it is better missed before the work
     path = model or BUNDLED
     files.wanted(html, plot, read=(path, against, positives, *negatives, *noise))
-    materials = Materials(positives, negatives, noise, decibels(snr), split, seed)
+    materials = Materials(positives, negatives, noise, decibels(snr, noise or negatives),
+                          split, seed)
     with told("streams of words, then of negatives") as (tell, progress):
         tree = evaluate(path, materials, Beside(run, against, drift_hours), Means(
             backend, FeatureCache(cache) if cache else None, Spread(scheduler, work, tell), tell,
@@ -103,8 +107,9 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
             _print(tree)
 
 
-def decibels(text: str) -> tuple[float, ...]:
-    """Numbers between commas, one or more."""
+def decibels(given: str | None, over: Sequence[Path]) -> tuple[float, ...]:
+    """Numbers between commas, one or more; the usual one where none are given."""
+    text = USUAL_DB if given is None else given
     try:
         found = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
@@ -112,6 +117,8 @@ def decibels(text: str) -> tuple[float, ...]:
     if not found or not all(abs(each) <= LOUDEST_DB for each in found):  # nan is not
         raise click.UsageError(f"--snr {text!r}: numbers between commas were needed, from "
                                f"{-LOUDEST_DB} to {LOUDEST_DB}, such as 20,10,5")
+    if given is not None and not over:
+        raise click.UsageError(f"--snr {text!r} is of words over something; --noise was needed")
     return found
 
 

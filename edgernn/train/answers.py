@@ -25,6 +25,7 @@ from edgernn.train.lessons import LATE_S
 from edgernn.train.network import Network
 from edgernn.train.predictions import label_of
 from edgernn.train.reference import FloatModel
+from edgernn.train.report import weights_sha256
 from edgernn.train.sequences import Sequences
 from edgernn.train.stepper import Forks, Stepper, all_scores
 
@@ -210,9 +211,9 @@ def _check_targets(task: str, sequences: Sequences) -> None:
 
 def _network(run: Path, spec: ModelSpec) -> Network:
     network = Network.load(run)
-    if (network.architecture.labels, network.architecture.frontend) != (spec.labels, spec.frontend):
-        raise ModelError(f"{run} has other labels or another frontend than the model; the run "
-                         "that it was quantized from was needed")
+    if weights_sha256([run / "weights.npz"]) != spec.provenance.get("weights_sha256"):
+        raise ModelError(f"{run} holds other weights than those the model was quantized from; that "
+                         "one run was needed. Give it, or quantize this one and evaluate that")
     return network
 
 

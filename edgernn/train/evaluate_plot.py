@@ -50,8 +50,7 @@ def drawn(tree: Tree, labels: Sequence[str]) -> dict[str, list[str]]:
          HEIGHT),
         ("False alarms", "Misses against false alarms (DET)", bool(tree.get("thresholds")),
          partial(_det, tree=tree), HEIGHT),
-        ("False alarms", "Words found against false alarms (ROC)",
-         any(each["false_alarms"] for each in tree.get("thresholds", ())),
+        ("False alarms", "Words found against false alarms (ROC)", bool(tree.get("thresholds")),
          partial(_roc, tree=tree), HEIGHT),
         ("Hours without a reset", "Carried state against reset", "drift" in tree,
          partial(_drift, tree=tree), HEIGHT)]
@@ -98,10 +97,12 @@ def _det(axes: Any, tree: Tree) -> None:
 
 def _roc(axes: Any, tree: Tree) -> None:
     curve = sorted(tree["thresholds"], key=lambda each: (each["per_hour"], -each["miss_rate"]))
-    axes.step([each["per_hour"] for each in curve],
-              np.maximum.accumulate([100 * (1 - each["miss_rate"]) for each in curve]),
-              where="post", color=COLOURS[0], marker="o", markersize=3)
-    axes.set(xlabel="false alarms an hour", xlim=(0, None), ylim=(None, 100.5),
+    found = np.maximum.accumulate([100 * (1 - each["miss_rate"]) for each in curve])
+    axes.hlines(found, *np.array([each["interval"] for each in curve]).T, color=COLOURS[0],
+                alpha=0.3, linewidth=0.8)
+    axes.step([each["per_hour"] for each in curve], found, where="post", color=COLOURS[0],
+              marker="o", markersize=3)
+    axes.set(xlabel="false alarms an hour (lines: 95 %)", xlim=(0, None), ylim=(None, 100.5),
              ylabel=f"words found, %, {tree['read_at']}, carried")
 
 

@@ -79,13 +79,19 @@ def _answers(found: Tree | None, why_not: str) -> Section:
 def _words(tree: Tree) -> Section:
     rows = [(each["condition"], each["state"], f"{each['missed']} of {each['said']}",
              _share(each["miss_interval"]), _ms(each["delay_p50_s"]), _ms(each["delay_p90_s"]),
-             each["doubles"], each["false_alarms"]) for each in tree["words"]]
+             each["doubles"]) for each in tree["words"]]
+    beside = [(each["condition"], each["state"], each["false_alarms"], f"{each['hours']:.2f}",
+               f"{each['per_hour']:.2f}", "{:.2f} to {:.2f}".format(*each["interval"]))
+              for each in tree["words"]]
     return Section(
-        "Words in continuous audio", "Every clip in a pause of its own, clean or in noise; or in "
-        "speech, at random times: each line is one stream. A detection is right until "
-        f"{tree['tolerance_s']:g} s after the word.",
-        (_table("Words missed", ("words", "state", "missed", "95 %", "late p50", "p90", "twice",
-                                 "false alarms beside"), rows), *_missed_by(tree)))
+        "Words in continuous audio", "Every clip in a pause of its own, clean or in noise; or at "
+        "random times over speech that goes on, or in speech, which it cuts off: each line is one "
+        f"stream. A detection is right until {tree['tolerance_s']:g} s after the word.",
+        (_table("Words missed", ("words", "state", "missed", "95 %", "late p50", "p90", "twice"),
+                rows),
+         _table("False alarms beside the words",
+                ("words", "state", "false alarms", "hours", "an hour", "95 %"), beside),
+         *_missed_by(tree)))
 
 
 def _missed_by(tree: Tree) -> Iterator[Table]:

@@ -14,7 +14,7 @@ from edgernn.step import StepModel
 from edgernn.train.answers import STATES, answers, heard_by
 from edgernn.train.calibration import Calibrated, Heard, calibrate, harmless
 from edgernn.train.dataset import AudioSet, DataSet, Tell
-from edgernn.train.endurance import agreement, recovery, streamed
+from edgernn.train.endurance import AFTER_S, agreement, recovery, streamed
 from edgernn.train.evaluation import Outcome, of_words, words_in
 from edgernn.train.features import FeatureCache
 from edgernn.train.intervals import wilson_interval
@@ -23,7 +23,7 @@ from edgernn.train.paired import binomial_p, mcnemar
 from edgernn.train.positives import Tried, Words, heard, outcomes
 from edgernn.train.protocols import mlperf, picovoice
 from edgernn.train.readers import read
-from edgernn.train.readers.audio import read_sounds
+from edgernn.train.readers.audio import length_s, read_sounds, sound_files
 from edgernn.train.spotting import LATE_S
 from edgernn.train.spread import HERE, Spread
 
@@ -133,8 +133,10 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words = _recordings(data, materials)
-    if beside.hours and not materials.negatives:
-        raise DataError("drift is heard in words and what is said besides; --negatives were needed")
+    talk_s = sum(map(length_s, sound_files(materials.negatives)))
+    if beside.hours and talk_s < AFTER_S:
+        raise DataError(f"drift is heard in words and what is said besides; {AFTER_S:g} s of "
+                        f"--negatives were needed, and there are {talk_s:.1f}. Give longer ones")
     # Refused, if it is, before hours are heard.
     shared = _shared(ear, beside.against, means) if beside.against else []
     read_sounds(materials.noise, ear.rate_hz, means.tell)  # jobs leave out what is told of here
@@ -269,8 +271,7 @@ def _words(outcome: Outcome, labels: Sequence[str], speakers: Sequence[str]) -> 
             "delay_p50_s": None if p50 is None else round(float(p50), 3),
             "delay_p90_s": None if p90 is None else round(float(p90), 3),
             "delays_s": [round(late, 3) for late in outcome.delays_s],
-            "doubles": outcome.doubles, "false_alarms": outcome.false_alarms,
-            "seconds": round(outcome.seconds, 1)}
+            "doubles": outcome.doubles, "seconds": round(outcome.seconds, 1), **_alarms(outcome)}
 
 
 def _missed(what: str, names: Sequence[str], found: Sequence[bool]) -> list[dict[str, Any]]:

@@ -112,8 +112,8 @@ def of_words(data: AudioSet, labels: Sequence[str], split: str
 
 def laid(clips: Iterable[tuple[str, Samples]], rate_hz: int, noise: NDArray[Any] | None,
          snrs_db: tuple[float, ...], rng: np.random.Generator,
-         between: Callable[[int], Samples] | None = None) -> Iterator[Piece]:
-    """Clips, one after the other, each where nothing else is said, or in the middle of speech.
+         between: Callable[[int], Samples] | None = None, over: bool = False) -> Iterator[Piece]:
+    """Clips, one after the other: where nothing else is said, or at random times in speech.
 
     Parameters
     ----------
@@ -127,12 +127,17 @@ def laid(clips: Iterable[tuple[str, Samples]], rate_hz: int, noise: NDArray[Any]
     rng : numpy.random.Generator
     between : callable
         Gives so many samples of speech, which a word cuts off; without, words have pauses.
+    over : bool
+        The speech goes on under the word and behind it, and is its noise.
     """
     for label, clip in clips:
         word = find_word(clip, rate_hz)
         pause = int(rng.uniform(*PAUSE_S) * rate_hz)
         lead, tail = int(BEFORE_S * rate_hz), int(AFTER_S * rate_hz)
-        if between:
+        if between and over:
+            lead = int(rng.uniform(*BETWEEN_S) * rate_hz)
+            noise = between(lead + len(clip) + tail)
+        elif between:
             speech = between(int(rng.uniform(*BETWEEN_S) * rate_hz))
             clip = np.concatenate([speech, clip])
             word = (len(speech) + word[0], len(speech) + word[1])
@@ -142,6 +147,11 @@ def laid(clips: Iterable[tuple[str, Samples]], rate_hz: int, noise: NDArray[Any]
             samples = np.concatenate([np.zeros(pause, np.int16), clip])
             begin, end = pause + word[0], pause + word[1]
         else:
+            if len(noise) < (needed := lead + len(clip) + tail):
+                raise DataError(f"there are {len(noise) / rate_hz:.1f} s of noise; "
+                                f"{needed / rate_hz:.1f} s were needed, for a clip of "
+                                f"{len(clip) / rate_hz:.1f} s with noise around it. Give longer "
+                                "recordings, or more of them")
             snr_db = snrs_db[0] if len(snrs_db) == 1 else rng.uniform(min(snrs_db), max(snrs_db))
             samples, (begin, end) = mix(clip, word, noise, snr_db, rng, lead, tail)
         yield samples, (Said(label, begin / rate_hz, end / rate_hz),)
@@ -164,28 +174,30 @@ def hear(model: StepModel, pieces: Iterable[Piece], carry: bool = True) -> Track
     carry : bool
         Whether the state goes on from piece to piece, or begins anew with each.
     """
-    scores: list[NDArray[np.float32]] = []
-    times: list[float] = []
+    rows: list[tuple[NDArray[np.float32], float]] = []
+    scores = [np.empty((0, len(model.labels)), np.float32)]
+    times = [np.empty(0)]
     said: list[Said] = []
     begins: set[int] = set()
-
-    def keep(row: NDArray[np.float32], time_s: float) -> None:
-        scores.append(row.copy())
-        times.append(time_s)
-
-    listener = Listener(model.fork(), DetectorSpec({}), keep)
-    heard = 0
+    listener = Listener(model.fork(), DetectorSpec({}),
+                        lambda row, time_s: rows.append((row.copy(), time_s)))
+    heard = steps = 0
     for samples, words in pieces:
         begin_s = heard / listener.rate_hz
         if not carry:
             listener.carrier.reset()
-            begins.add(len(scores))
+            begins.add(steps)
         for _ in listener.push(Frame(samples, begin_s)):
             pass
         said += [Said(word.label, word.start_s + begin_s, word.end_s + begin_s) for word in words]
         heard += len(samples)
-    return Track(np.array(scores, np.float32).reshape(len(scores), len(model.labels)),
-                 np.array(times), tuple(said), frozenset(begins), heard / listener.rate_hz)
+        if rows:  # packed piece by piece: a row by itself takes many times its numbers
+            scores.append(np.array([row for row, _ in rows], np.float32))
+            times.append(np.array([time_s for _, time_s in rows]))
+            steps += len(rows)
+            rows.clear()
+    return Track(np.concatenate(scores), np.concatenate(times), tuple(said), frozenset(begins),
+                 heard / listener.rate_hz)
 
 
 def detect(track: Track, spec: DetectorSpec, labels: tuple[str, ...], step_ms: float

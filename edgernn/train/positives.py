@@ -1,4 +1,4 @@
-"""Words at known times: what is missed of them, clean, in noise, in speech; carried and reset.
+"""Words at known times: what is missed of them, clean, in noise and in speech, carried and reset.
 
 Each condition and state is a stream of its own, whose pauses and places in the noise follow from
 the seed alone; so each can be heard on another machine.  Clips are named by their paths and read
@@ -29,12 +29,12 @@ from edgernn.train.evaluation import (
     laid,
     of_words,
 )
-from edgernn.train.readers.audio import read_sounds, sound_files, usable
+from edgernn.train.readers.audio import blocks, read_sounds, sound_files, unusable, usable
 from edgernn.train.spotting import LATE_S
 from edgernn.train.spread import HERE, Spread, must_be_there
 
-IN_SPEECH = "in speech"
-"""Name of the condition in which words come at random times in the middle of other speech."""
+IN_SPEECH, OVER_SPEECH = "in speech", "over speech"
+"""Conditions in which words come at random times in other speech: it is cut off, or goes on."""
 TALKS = 10
 """Recordings of speech for each word, at most."""
 
@@ -52,6 +52,8 @@ class Words:
     """Of the word over the noise: drawn for each from the lowest to the highest."""
     speech: tuple[Path, ...] = ()
     """Recordings that go on between the words, cut off by them; none: pauses."""
+    over: bool = False
+    """The speech goes on under the words, which are over it at their SNR."""
 
     @classmethod
     def of(cls, data: AudioSet, labels: Sequence[str], split: str, seed: int) -> "Words":
@@ -61,7 +63,7 @@ class Words:
 
     def conditions(self, noise: Sequence[Path], snrs_db: Sequence[float],
                    speech: Sequence[Path] = ()) -> dict[str, "Words"]:
-        """By name: these clean ones, in speech if there is any, in noise, the loudest noise last.
+        """By name: clean, in and over speech if there is any, in noise, the loudest last.
 
         Raises
         ------
@@ -79,7 +81,9 @@ class Words:
             # A few for each word are enough, and all of thousands of hours would be too many.
             order = np.random.default_rng(self.seed).permutation(len(talk))
             chosen = tuple(talk[i] for i in order[:TALKS * len(self.clips)])
-            found[IN_SPEECH] = replace(self, noise=where, snrs_db=tuple(snrs_db), speech=chosen)
+            spoken = replace(self, snrs_db=tuple(snrs_db), speech=chosen)
+            found[OVER_SPEECH] = replace(spoken, over=True)
+            found[IN_SPEECH] = replace(spoken, noise=where)
         return found | {f"{snr:g} dB": replace(self, noise=where, snrs_db=(snr,))
                         for snr in sorted(snrs_db, reverse=True) if where}
 
@@ -160,7 +164,7 @@ def heard(step: StepModel, words: Words, rate_hz: int, state: str) -> Track:
     talk = _Talk(words.speech, rate_hz).take if words.speech else None
     pieces = laid(_clips(words.clips, rate_hz), rate_hz,
                   np.concatenate(sounds) if sounds else None, words.snrs_db,
-                  np.random.default_rng(words.seed), talk)
+                  np.random.default_rng(words.seed), talk, words.over)
     carry = state == "carried"
     return hear(step, _heard_out(pieces, rate_hz, talk or _silence, carry), carry)
 
@@ -185,7 +189,7 @@ def _silence(count: int) -> Samples:
 
 
 class _Talk:
-    """Recordings one after the other, and again from the first: one of them is in memory."""
+    """Recordings one after the other, and again from the first: a minute of them in memory."""
 
     def __init__(self, paths: Sequence[Path], rate_hz: int) -> None:
         self._recordings = self._endless(paths, rate_hz)
@@ -205,15 +209,16 @@ class _Talk:
     @staticmethod
     def _endless(paths: Sequence[Path], rate_hz: int) -> Iterator[Samples]:
         while True:
-            heard = 0
+            heard = False
             for path in paths:
-                found = usable(path, rate_hz)
-                if not isinstance(found, str):  # the others are told of where all are heard
-                    heard += len(found)
-                    yield found
+                why = unusable(path, rate_hz)
+                if not why:  # the others are told of where all are heard
+                    heard = True
+                    yield from blocks(path, rate_hz)
             if not heard:
-                raise DataError("none of --negatives can be used; recordings of speech were "
-                                "needed. Convert them to wav or flac")
+                raise DataError(f"none of {len(paths)} recordings in --negatives can be used "
+                                f"({path} is {why}); recordings of speech were needed. Convert "
+                                "them to wav or flac")
 
 
 def _clips(clips: Sequence[tuple[str, Path]], rate_hz: int) -> Iterator[tuple[str, Samples]]:

@@ -78,4 +78,9 @@ def provenance(weights: Sequence[Path], command: str) -> dict[str, str]:
            else datetime.datetime.now(datetime.timezone.utc))
     return {"edgernn": __version__, "python": platform.python_version(),
             "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "command": command,
-            "weights_sha256": hashlib.sha256(b"".join(p.read_bytes() for p in weights)).hexdigest()}
+            "weights_sha256": weights_sha256(weights)}
+
+
+def weights_sha256(weights: Sequence[Path]) -> str:
+    """What a model keeps of the files that its weights are from, to know them by."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()

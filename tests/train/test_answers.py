@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,10 +81,11 @@ def test_speakers_are_told_apart_and_the_least_understood_comes_first(made):
     assert shares == sorted(shares)
 
 
-def test_another_runs_floats_are_refused(made, tmp_path):
+@pytest.mark.parametrize("labels", [3, 4])
+def test_another_runs_floats_are_refused_whatever_its_labels(made, tmp_path, labels):
     report, _, test = made
-    other = write_run(tmp_path / "other", labels=3)
-    with pytest.raises(ModelError, match="the run that it was quantized from"):
+    other = write_run(tmp_path / "other", Layer("gru", 11), labels=labels)
+    with pytest.raises(ModelError, match="that one run was needed"):
         answers(StepModel.open(report.path), Heard(test, ("",) * len(test)), other)
 
 
@@ -191,6 +193,29 @@ def test_recordings_that_cannot_be_used_are_told_and_the_rest_is_judged(tmp_path
     assert f"skipped {words / 'b.wav'}: broken" in done.stderr
 
 
+@pytest.mark.parametrize("asked", ["evaluate", "calibrate"])
+def test_a_ratio_over_nothing_is_refused(asked, tmp_path):
+    more = ["--negatives", tmp_path] if asked == "calibrate" else []
+    done = subprocess.run([sys.executable, "-m", "edgernn", asked, BUNDLED, "--positives", tmp_path,
+                           *more, "--snr", "10"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--noise was needed" in done.stderr
+
+
+def test_noise_and_negatives_that_are_too_short_are_refused_with_their_seconds(tmp_path):
+    for i in range(2):
+        (tmp_path / "clips" / "computer").mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "clips" / "computer" / f"{i}.wav", wandering(1.0, i), RATE)
+    soundfile.write(tmp_path / "short.wav", wandering(3.2), RATE)
+    words = (BUNDLED, "--positives", tmp_path / "clips", "--split", "all")
+    done = evaluate(*words, "--noise", tmp_path / "short.wav")
+    assert done.returncode == 1
+    assert "there are 3.2 s of noise; 3.5 s were needed, for a clip of 1.0 s" in done.stderr
+    done = evaluate(*words, "--negatives", tmp_path / "short.wav", "--drift-hours", 0.01)
+    assert done.returncode == 1
+    assert "10 s of --negatives were needed, and there are 3.2" in done.stderr
+
+
 @pytest.mark.parametrize("snr", ["", "loud", "nan", "10,inf", "-10000"])
 def test_a_ratio_that_is_no_number_is_refused(tmp_path, snr):
     done = evaluate("--positives", tmp_path, "--snr", snr)
@@ -258,7 +283,6 @@ def test_the_paired_tests_value_is_that_of_the_tables():
 
 
 def test_one_label_alone_can_be_evaluated_on_and_a_report_is_whole(tmp_path):
-    soundfile = pytest.importorskip("soundfile")
     pytest.importorskip("matplotlib")
     for i in range(8):
         path = tmp_path / "clips" / "computer" / f"{i}.wav"
@@ -272,8 +296,9 @@ def test_one_label_alone_can_be_evaluated_on_and_a_report_is_whole(tmp_path):
     assert done.returncode == 0, done.stderr
     tree = json.loads(done.stdout)
     assert tree["answers"]["sequences"] == 8
-    clean, in_speech = tree["against"]["words"]
-    assert (clean["condition"], in_speech["condition"]) == ("clean", "in speech")
+    clean, *talked = tree["against"]["words"]
+    assert clean["condition"] == "clean"
+    assert [each["condition"] for each in talked] == ["over speech", "in speech"]
     assert (clean["found_alone"], clean["found_by_other_alone"], clean["p"]) == (0, 0, 1)
     assert len(tree["drift"]["parts"]) == 4
     assert tree["drift"]["parts"][-1]["hours"] == pytest.approx(0.02, abs=0.01)

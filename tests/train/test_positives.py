@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from edgernn.cli.models import BUNDLED
 from edgernn.errors import DataError
 from edgernn.train.evaluation import BETWEEN_S, laid
-from edgernn.train.positives import IN_SPEECH, TALKS, Words, _Talk, judged
+from edgernn.train.positives import IN_SPEECH, OVER_SPEECH, TALKS, Words, _Talk, judged
+from edgernn.train.words import find_word
 
 RATE = 16000
 
@@ -65,13 +66,41 @@ def test_a_word_in_speech_lies_where_it_is_said_to_be(noisy):
         assert end - begin == pytest.approx(RATE // 2, abs=RATE // 20)
 
 
+def test_under_a_word_over_speech_the_speech_goes_on_at_the_snr_that_was_drawn():
+    rng = np.random.default_rng(0)
+    word = np.pad((9000 * np.sin(np.arange(RATE // 2) * 0.4)).astype(np.int16), RATE // 4)
+    speech = rng.normal(0, 300, 60 * RATE).astype(np.int16)
+    at, snrs_db = [0], []
+
+    def between(count):
+        at[0] += count
+        return speech[at[0] - count:at[0]]
+
+    for samples, (said,) in laid([("yes", word)] * 5, RATE, None, (0.0, 20.0), rng, between, True):
+        begin, end = int(said.start_s * RATE), int(said.end_s * RATE)
+        assert BETWEEN_S[0] <= said.start_s <= BETWEEN_S[1] + 0.3
+        assert end - begin == pytest.approx(RATE // 2, abs=RATE // 20)
+        own = speech[at[0] - len(samples):at[0]].astype(float)
+        silent = np.r_[0:begin - RATE // 4, end + RATE // 2:len(samples)]  # nobody says the word
+        gain = samples[silent] @ own[silent] / (own[silent] @ own[silent])
+        np.testing.assert_allclose(samples[silent], gain * own[silent], atol=0.51 + 0.01 * gain)
+        left = samples - gain * own  # what is not the speech is the word, and nothing else
+        first = begin - find_word(word, RATE)[0]
+        assert np.corrcoef(left[first:first + len(word)], word)[0, 1] > 0.999
+        snrs_db.append(10 * np.log10(np.mean(left[begin:end]**2) / np.mean((gain * own)**2)))
+    assert -0.5 < min(snrs_db) < max(snrs_db) < 20.5
+    assert len(set(np.round(snrs_db, 2))) == 5
+
+
 def test_speech_is_a_condition_of_its_own_and_the_loudest_noise_stays_the_last(talk, tmp_path):
     paths, _ = talk
     words = Words((("yes", paths[0]),), seed=1)
     found = words.conditions([paths[1]], (0.0, 20.0), [paths[0].parent])
-    assert list(found) == ["clean", IN_SPEECH, "20 dB", "0 dB"]
-    assert found[IN_SPEECH].snrs_db == (0.0, 20.0)
+    assert list(found) == ["clean", OVER_SPEECH, IN_SPEECH, "20 dB", "0 dB"]
+    assert found[IN_SPEECH].snrs_db == found[OVER_SPEECH].snrs_db == (0.0, 20.0)
     assert set(found[IN_SPEECH].speech) == set(paths)
+    assert found[OVER_SPEECH].over
+    assert not found[OVER_SPEECH].noise
     assert not found["0 dB"].speech
     many = [paths[0]] * (TALKS + 5)
     assert len(words.conditions((), (), many)[IN_SPEECH].speech) == TALKS

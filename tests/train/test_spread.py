@@ -377,14 +377,14 @@ def test_an_evaluation_survives_lost_workers_with_the_result_of_one_process(
     assert here.returncode == 0, here.stderr
     tree = json.loads(here.stdout)
     assert {(each["condition"], each["state"]) for each in tree["words"]} == {
-        (condition, state) for condition in ("clean", "in speech", "10 dB", "5 dB")
+        (condition, state) for condition in ("clean", "over speech", "in speech", "10 dB", "5 dB")
         for state in ("reset", "carried")}
     kept = tmp_path / "kept"
     there = killing(scheduler[1], tmp_path, kept, (1, 8), lambda: evaluation(
         speech, "--scheduler", scheduler[1], "--work", kept))
     assert there.returncode == 0, there.stderr
     assert there.stdout == here.stdout
-    assert len(list(kept.glob("*.json"))) == 9  # each condition and state, and the negatives
+    assert len(list(kept.glob("*.json"))) == 11  # each condition and state, and the negatives
     before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
     next(iter(before)).unlink()
     again = evaluation(speech, "--work", kept, "--against", BUNDLED)

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from edgernn.train.dataset import (
 
 SUFFIXES = {".wav", ".flac", ".ogg"}
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
+BLOCK_S = 60
 NOISE_FOLDER = "_background_noise_"
 SPLIT_COLUMNS = ("split", "official_split")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_cluster", "client_id")
@@ -59,8 +60,8 @@ def read(
     return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz, background, left_out)
 
 
-def decode(path: Path, sample_rate_hz: int) -> Samples:
-    """Mono int16 of a whole file: channels averaged, resampled by soxr, saturated.
+def blocks(path: Path, sample_rate_hz: int) -> Iterator[Samples]:
+    """Mono int16 of a file, a minute at a time: channels averaged, resampled by soxr, saturated.
 
     Raises
     ------
@@ -70,32 +71,49 @@ def decode(path: Path, sample_rate_hz: int) -> Samples:
     soundfile = _soundfile()
     import soxr
 
-    real, rate = soundfile.read(str(path), always_2d=True)
-    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
-        # Resampling from the 1 Hz of a damaged header would fill the memory.
-        raise SourceError(f"{path} says it is sampled at {rate} Hz; {LOWEST_RATE_HZ} to "
-                          f"{HIGHEST_RATE_HZ} Hz is audio. Make the file again.")
-    if rate != sample_rate_hz and len(real):
-        real = soxr.resample(real, rate, sample_rate_hz)
-    return to_int16(real, str(path))
+    with soundfile.SoundFile(str(path)) as file:
+        rate = file.samplerate
+        if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
+            # Resampling from the 1 Hz of a damaged header would fill the memory.
+            raise SourceError(f"{path} says it is sampled at {rate} Hz; {LOWEST_RATE_HZ} to "
+                              f"{HIGHEST_RATE_HZ} Hz is audio. Make the file again.")
+        resampler = soxr.ResampleStream(rate, sample_rate_hz, file.channels, dtype="float64")
+        # No longer than the file: a damaged header's thousand channels would take gigabytes.
+        length = max(1, min(BLOCK_S * rate, len(file)))
+        for real in file.blocks(length, always_2d=True):
+            yield to_int16(resampler.resample_chunk(real) if rate != sample_rate_hz else real,
+                           str(path))
+        if rate != sample_rate_hz:
+            rest = resampler.resample_chunk(np.empty((0, file.channels)), last=True)
+            yield to_int16(rest, str(path))
+
+
+def unusable(path: Path, sample_rate_hz: int,
+             keep: Callable[[Samples], None] = lambda block: None) -> str:
+    """Why a recording cannot be used; empty if it can.  `keep` is given what was read of it."""
+    soundfile = _soundfile()
+    if not path.is_file():
+        return "missing"
+    length = loudest = 0
+    try:
+        for block in blocks(path, sample_rate_hz):
+            length += len(block)
+            loudest = max(loudest, int(np.abs(block.astype(np.int32)).max(initial=0)))
+            keep(block)
+    except (soundfile.LibsndfileError, OSError, RuntimeError, SourceError) as problem:
+        return f"broken: {problem}"
+    if not length:
+        return "empty"
+    if length < SHORTEST_S * sample_rate_hz:
+        return f"too short: {1000 * length // sample_rate_hz} ms"
+    return "silent" if loudest < SILENT else ""
 
 
 def usable(path: Path, sample_rate_hz: int) -> Samples | str:
     """The samples of a recording, or why it cannot be used."""
-    soundfile = _soundfile()
-    if not path.is_file():
-        return "missing"
-    try:
-        samples = decode(path, sample_rate_hz)
-    except (soundfile.LibsndfileError, OSError, RuntimeError, SourceError) as problem:
-        return f"broken: {problem}"
-    if not len(samples):
-        return "empty"
-    if len(samples) < SHORTEST_S * sample_rate_hz:
-        return f"too short: {1000 * len(samples) // sample_rate_hz} ms"
-    if np.abs(samples.astype(np.int32)).max() < SILENT:
-        return "silent"
-    return samples
+    read: list[Samples] = []
+    why = unusable(path, sample_rate_hz, read.append)
+    return why or np.concatenate(read)
 
 
 def sound_files(given: Sequence[Path]) -> list[Path]:
