@@ -11,6 +11,7 @@ import numpy as np
 
 from edgernn.errors import DataError, SourceError
 from edgernn.sources.source import to_int16
+from edgernn.sources.wav import check_whole
 from edgernn.train import splits
 from edgernn.train.dataset import (
     SHORTEST_S,
@@ -65,11 +66,12 @@ def decode(path: Path, sample_rate_hz: int) -> Samples:
     Raises
     ------
     soundfile.LibsndfileError, OSError, SourceError
-        If it is no audio, or holds NaN.
+        If it is no audio, is cut short, or holds NaN.
     """
     soundfile = _soundfile()
     import soxr
 
+    check_whole(path)
     real, rate = soundfile.read(str(path), always_2d=True)
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
         # Resampling from the 1 Hz of a damaged header would fill the memory.
