@@ -27,6 +27,8 @@ from edgernn.train.spread import Spread
 
 GRID = "grid.json"
 """What all points of a folder have in common."""
+MEASURED = ("metric", "split", "sequences", "float", "integer", "bytes", "macs", "state_bytes")
+"""What is known of a point that is complete."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,8 @@ def _claim(out: Path, material: Material, config: TrainConfig) -> None:
             raise OutputError(f"{out} is there and holds no grid (it has no {GRID}). Choose "
                               "another --out")
         was = json.loads(known.read_text(encoding="utf-8")) if known.exists() else now
+        if not isinstance(was, dict):
+            raise ValueError(f"{known} holds no grid")
     except (OSError, ValueError) as problem:
         raise OutputError(f"{out} cannot be used: {problem}. Choose another --out") from problem
     for name in {**was, **now}:
@@ -262,6 +266,8 @@ def _read(known: Path) -> dict[str, Any]:
     """What is known of a point, or why that cannot be read."""
     try:
         found: dict[str, Any] = json.loads(known.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not found.keys() >= set(MEASURED):
+            raise ValueError(f"it has not all of {', '.join(MEASURED)}")
     except (OSError, ValueError) as problem:
         return {"error": f"{known} cannot be read ({problem}). Delete it, and it is made again"}
     # The folder may have been moved since.

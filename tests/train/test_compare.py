@@ -113,6 +113,26 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"metric": "accuracy", "bytes": 4000}'])
+def test_what_is_in_the_place_of_a_point_and_is_none_is_said(tmp_path, content):
+    material, point = Material((tmp_path / "a.npz",)), Point("gru", 4)
+    nothing(material, tmp_path / "grid")
+    folder = tmp_path / "grid" / point.name
+    folder.mkdir()
+    (folder / "int8.json").write_text(content)
+    (folder / "int8.tflite").write_bytes(b"")
+    lines = compare(material, tmp_path / "grid", [point], make({}), "int8", 1,
+                    lambda p, line: None)
+    assert "int8.json cannot be read (it has not all of metric" in lines[0]["error"]
+
+
+def test_a_file_in_the_place_of_the_grid_that_is_none_is_said(tmp_path):
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "grid.json").write_text("[]")
+    with pytest.raises(OutputError, match=r"grid.json holds no grid. Choose another --out"):
+        nothing(Material((tmp_path / "a.npz",)), tmp_path / "grid")
+
+
 def test_what_is_in_the_way_of_reading_a_point_is_said(tmp_path):
     material, point = Material((tmp_path / "a.npz",)), Point("gru", 4)
     nothing(material, tmp_path / "grid")
