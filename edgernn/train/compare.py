@@ -22,6 +22,7 @@ from edgernn import bundle, files, graph, tflite
 from edgernn.errors import ConfigError, OutputError
 from edgernn.train.checkpoint import NO_MATTER
 from edgernn.train.config import TrainConfig
+from edgernn.train.fingerprint import fingerprint
 from edgernn.train.measure import METRICS
 from edgernn.train.spread import Spread
 
@@ -213,7 +214,9 @@ def _claim(out: Path, material: Material, config: TrainConfig) -> None:
                 if name not in (*NO_MATTER, "cell", "units")}
     sources = {name: [path.resolve() for path in value] if isinstance(value, tuple) else value
                for name, value in vars(material).items()}
-    now: dict[str, Any] = plain({**sources, **settings})
+    contents = {f"{name} content": fingerprint(paths, out)
+                for name, paths in vars(material).items() if isinstance(paths, tuple) and paths}
+    now: dict[str, Any] = plain({**sources, **contents, **settings})
     known = out / GRID
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -225,11 +228,13 @@ def _claim(out: Path, material: Material, config: TrainConfig) -> None:
             raise ValueError(f"{known} holds no grid")
     except (OSError, ValueError) as problem:
         raise OutputError(f"{out} cannot be used: {problem}. Choose another --out") from problem
+    # Where none was trained, data that was mended is no other grid's.
+    free = () if any(out.glob("*/run")) else contents
     for name in {**was, **now}:
-        if was.get(name) != now.get(name):
-            raise OutputError(f"{out} holds a grid whose {name} was {was.get(name)}, and now it is "
-                              f"{now.get(name)}; their points do not compare. Choose another "
-                              f"--out, or delete it: rm -r {out}")
+        if was.get(name) != now.get(name) and name not in free:
+            raise OutputError(f"{out} holds a grid whose {name} was {was.get(name, 'not kept')}, "
+                              f"and now it is {now.get(name)}; their points do not compare. Choose "
+                              f"another --out, or delete it: rm -r {out}")
     files.write(out / "config.yaml", config.to_yaml().encode())
     files.write(known, (json.dumps(now, indent=1) + "\n").encode())
 

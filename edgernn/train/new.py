@@ -21,6 +21,7 @@ from edgernn.train import evaluate_page, mix
 from edgernn.train.config import TrainConfig
 from edgernn.train.dataset import DataSet, Samples, Tell
 from edgernn.train.evaluate_run import Beside, Materials, Means, calibrated, evaluate
+from edgernn.train.fingerprint import fingerprint
 from edgernn.train.fit import fit
 from edgernn.train.loop import Epoch
 from edgernn.train.quantize import quantize_run
@@ -36,6 +37,8 @@ Lessons begin with the state that others left, half of them: a device never rese
 model that has only ever begun anew does not hear a word after a sentence.
 """
 PROFILE = "int8x16"
+CONTENT = {name: f"{name} content" for name in ("positives", "negatives", "noise")}
+"""What is kept of recordings that are given: which there were."""
 SETTINGS = "order.json"
 PHONEMES = "[["
 """How the text of a confusable phrase begins."""
@@ -59,9 +62,13 @@ class Order:
     """False alarms that thresholds are chosen for."""
 
     def settings(self) -> dict[str, Any]:
-        """All but the folder, fit for JSON."""
+        """All but the folder, and what data there is in those given, fit for JSON."""
         found = dataclasses.asdict(self)
         del found["out"]
+        for name, content in CONTENT.items():
+            given = getattr(self, name)
+            if given:
+                found[content] = fingerprint([given] if name == "positives" else given, self.out)
         return json.loads(json.dumps(found, default=str))
 
     @property
@@ -134,12 +141,14 @@ def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
     """
     means = Means(tell=_once(watch.tell))
     # Refused, if it is, before anything is spoken, or kept as the order of this folder.
-    given = Given() if order.run.exists() else Given.of(order, means.tell)
-    folder.begin(order.out, order.settings(), SETTINGS, ("per_hour",))
+    learned = order.run.exists()
+    given = Given() if learned else Given.of(order, means.tell)
+    folder.begin(order.out, order.settings(), SETTINGS,
+                 ("per_hour", *(() if learned else CONTENT.values())))
     watch.stage("speaking")
     wish = Wish(order.phrases, order.count, order.count, order.seed, rooms=order.rooms)
     corpus.make(wish, order.data, command, progress=watch.spoken)
-    if not order.run.exists():
+    if not learned:
         watch.stage("training")
         _train(order, given, watch, means.tell)
     watch.stage("quantizing")

@@ -106,6 +106,20 @@ def test_points_of_other_settings_or_data_are_not_mixed_with_those_there(tmp_pat
         nothing(Material(material.data, hold_out="ann"), tmp_path / "grid", epochs=2)
 
 
+def test_a_grid_is_not_gone_on_with_when_its_data_changed(data, tmp_path):
+    mine = tmp_path / data.name
+    mine.write_bytes(data.read_bytes())
+    for i in range(2):  # until a point was trained on it, it may change
+        nothing(Material((mine,)), tmp_path / "grid")
+        os.utime(mine, ns=(i, i))
+    nothing(Material((mine,)), tmp_path / "grid")
+    (tmp_path / "grid" / "gru-4" / "run").mkdir(parents=True)
+    nothing(Material((mine,)), tmp_path / "grid")
+    os.utime(mine, ns=(9, 9))
+    with pytest.raises(OutputError, match=r"data content was 1 file \(\w+\), and now it is 1 file"):
+        nothing(Material((mine,)), tmp_path / "grid")
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(OutputError, match="holds no grid"):

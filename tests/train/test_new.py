@@ -99,6 +99,21 @@ def test_what_cannot_be_learned_from_is_refused_before_the_order_is_kept(tmp_pat
     assert not wanted.out.exists()
 
 
+@pytest.mark.parametrize("what", ["positives", "negatives", "noise"])
+def test_what_was_made_of_other_recordings_is_not_gone_on_with(tmp_path, monkeypatch, what):
+    folder = recorded(tmp_path / "own" / "hey robot")
+    changes = tmp_path / "own" if what == "positives" else (folder,)
+    wanted = order(tmp_path, **{what: changes})
+    monkeypatch.setattr(new.corpus, "make", lambda *args, **how: 1 / 0)
+    for i in range(3):  # until something was learned of them, they may change
+        with pytest.raises(ZeroDivisionError):
+            new.make(wanted, "edgernn new")
+        (folder / f"{i}.wav").unlink()
+    wanted.run.mkdir()
+    with pytest.raises(OutputError, match=f"made with another {what} content"):
+        new.make(wanted, "edgernn new")
+
+
 @pytest.mark.slow
 def test_recordings_of_something_else_are_refused_before_anything_is_learned(tmp_path):
     recorded(tmp_path / "own" / "hello robot", broken=False)
