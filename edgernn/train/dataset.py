@@ -56,6 +56,8 @@ class AudioSet:
     skipped: tuple[Skipped, ...] = ()
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
+    split_here: bool = False
+    """Whether its reader chose the splits, for it has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class SensorSet:
     skipped: tuple[Skipped, ...] = field(default=())
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
+    split_here: bool = False
+    """Whether its reader chose the splits, for it has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,19 @@ class TextSet:
     skipped: tuple[Skipped, ...] = field(default=())
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
+    split_here: bool = False
+    """Whether its reader chose the splits, for it has none of its own."""
 
 
 DataSet = AudioSet | SensorSet | TextSet
+
+
+def splits_of(data: DataSet) -> list[str]:
+    """The split of each recording, sequence or text."""
+    if isinstance(data, AudioSet):
+        return [recording.split for recording in data.recordings]
+    found: list[str] = (data.sequences if isinstance(data, SensorSet) else data).split.tolist()
+    return found
 
 
 def check_labels(labels: Iterable[str], where: Path, least: int = 2) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def read(
     seed: int, tell: Tell, progress: Callable[[int, int], None], least: int = 2,
 ) -> AudioSet:
     """Read ``label/*.wav``, Speech Commands, or what index.csv names; `least` labels or more."""
-    listed = _listed(folder, hold_out, seed, tell, least)
+    listed, split_here = _listed(folder, hold_out, seed, tell, least)
     named = check_labels((r.label for r in listed), folder, least)
     recordings, samples, skipped = [], [], []
     for done, recording in enumerate(listed):
@@ -57,7 +57,8 @@ def read(
     if labels != named:
         tell(f"{folder} has no usable recording labelled {', '.join(set(named) - set(labels))}: "
              "the model will not know it")
-    return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz, background, left_out)
+    return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz, background, left_out,
+                    split_here=split_here)
 
 
 def decode(path: Path, sample_rate_hz: int) -> Samples:
@@ -150,32 +151,33 @@ def _soundfile() -> Any:
     return soundfile
 
 
-def _listed(folder: Path, hold_out: str, seed: int, tell: Tell, least: int) -> list[Recording]:
-    """Every file with its label, its speaker where known, and its split."""
+def _listed(folder: Path, hold_out: str, seed: int, tell: Tell, least: int
+            ) -> tuple[list[Recording], bool]:
+    """Every file with its label, its speaker where known, and its split; whether that is ours."""
     index = folder / "index.csv"
     found = _from_index(index) if index.exists() else _from_folders(folder)
     if hold_out:
-        return splits.hold_out(found, hold_out)
+        return splits.hold_out(found, hold_out), False
     both = splits.straddling(found)
     if both:
         tell(f"{folder} has speakers in more than one split ({', '.join(both[:5])}); "
              "splitting by speaker instead, so that no voice is on both sides")
     if both or not any(r.split for r in found):
         try:
-            return splits.by_speaker(found, seed)
+            return splits.by_speaker(found, seed), True
         except DataError:
             if least > 1:
                 raise
             # Too few to be split, and nothing is trained on them: all are what is measured.
-            return [dataclasses.replace(r, split="test") for r in found]
+            return [dataclasses.replace(r, split="test") for r in found], True
     train = [r for r in found if r.split == "train"]
     speakers = {r.speaker for r in train}
     # One voice cannot both teach and validate; training says what to do about that.
     if not train or any(r.split == "validation" for r in found) or (
             len(speakers) == 1 and "" not in speakers):
-        return found
+        return found, False
     held = iter(splits.by_speaker(train, seed, ("validation",)))
-    return [next(held) if r.split == "train" else r for r in found]
+    return [next(held) if r.split == "train" else r for r in found], False
 
 
 def _from_folders(folder: Path) -> list[Recording]:
