@@ -199,6 +199,14 @@ def test_a_wav_that_was_written_to_a_pipe_or_still_is_written_is_read_to_its_end
     assert len(audio.usable(tmp_path / "one.wav", RATE)) == len(TONE)
 
 
+def test_a_flac_that_does_not_say_how_long_it_is_is_named(tmp_path):
+    streamed = bytearray(WHOLE["flac"])
+    streamed[21] &= 0xF0  # 36 bits in which 0 is no length
+    streamed[22:26] = bytes(4)
+    (tmp_path / "one.flac").write_bytes(streamed)
+    assert "does not say how long it is" in audio.usable(tmp_path / "one.flac", RATE)
+
+
 def test_a_label_whose_recordings_are_all_unusable_is_told(folder):
     (folder / "maybe").mkdir()
     soundfile.write(folder / "maybe" / "0.wav", 0 * TONE, RATE)

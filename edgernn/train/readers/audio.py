@@ -73,7 +73,12 @@ def decode(path: Path, sample_rate_hz: int) -> Samples:
     import soxr
 
     check_whole(path)
-    real, rate = soundfile.read(str(path), always_2d=True)
+    try:
+        real, rate = soundfile.read(str(path), always_2d=True)
+    except ValueError as problem:  # of an array that is too big
+        raise SourceError(f"{path} does not say how long it is, as a flac that was written to a "
+                          f"pipe; a length was needed. Convert it: sox {path} new.flac"
+                          ) from problem
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
         # Resampling from the 1 Hz of a damaged header would fill the memory.
         raise SourceError(f"{path} says it is sampled at {rate} Hz; {LOWEST_RATE_HZ} to "
