@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn import bundle, files, graph, tflite
-from edgernn.errors import ConfigError, OutputError
+from edgernn.errors import ConfigError, ModelError, OutputError
 from edgernn.train.checkpoint import NO_MATTER
 from edgernn.train.config import TrainConfig
 from edgernn.train.fingerprint import fingerprint
@@ -246,7 +246,7 @@ def _point(workers: "_Workers", material: Material, out: Path, point: Point, pro
     known, model = folder / f"{profile}.json", folder / f"{profile}.tflite"
     line: dict[str, Any] = {"cell": point.cell, "units": point.units, "profile": profile}
     if known.exists() and model.exists():
-        return line | _read(known)
+        return line | _read(known, model)
     folder.mkdir(parents=True, exist_ok=True)
     run = folder / "run"
     if not run.exists():
@@ -267,16 +267,19 @@ def _point(workers: "_Workers", material: Material, out: Path, point: Point, pro
     return line | measured
 
 
-def _read(known: Path) -> dict[str, Any]:
-    """What is known of a point, or why that cannot be read."""
+def _read(known: Path, model: Path) -> dict[str, Any]:
+    """What is known of a point, or why that or its model cannot be read."""
     try:
         found: dict[str, Any] = json.loads(known.read_text(encoding="utf-8"))
         if not isinstance(found, dict) or not found.keys() >= set(MEASURED):
             raise ValueError(f"it has not all of {', '.join(MEASURED)}")
     except (OSError, ValueError) as problem:
         return {"error": f"{known} cannot be read ({problem}). Delete it, and it is made again"}
-    # The folder may have been moved since.
-    return found | {"model": str(known.with_suffix(".tflite"))}
+    try:
+        # The folder may have been moved since.
+        return found | {"macs": macs(model), "model": str(model)}
+    except ModelError as problem:
+        return {"error": f"{model} cannot be read ({problem}). Delete it, and it is made again"}
 
 
 @dataclass

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgernn.cli.models import BUNDLED
 from edgernn.errors import ConfigError, OutputError
 from edgernn.train import compare_plot
 from edgernn.train.compare import (
     COSTS,
+    MEASURED,
     Material,
     Point,
     _reason,
@@ -138,6 +140,19 @@ def test_what_is_in_the_place_of_a_point_and_is_none_is_said(tmp_path, content):
     lines = compare(material, tmp_path / "grid", [point], make({}), "int8", 1,
                     lambda p, line: None)
     assert "int8.json cannot be read (it has not all of metric" in lines[0]["error"]
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_model_that_was_cut_off_is_a_point_that_fails_and_no_end_of_the_others(tmp_path, kept):
+    material, point = Material((tmp_path / "a.npz",)), Point("gru", 4)
+    nothing(material, tmp_path / "grid")
+    folder = tmp_path / "grid" / point.name
+    folder.mkdir()
+    (folder / "int8.json").write_text(json.dumps(dict.fromkeys(MEASURED, 1)))
+    (folder / "int8.tflite").write_bytes(BUNDLED.read_bytes()[:kept])
+    lines = compare(material, tmp_path / "grid", [point], make({}), "int8", 1,
+                    lambda p, line: None)
+    assert "int8.tflite cannot be read" in lines[0]["error"]
 
 
 def test_a_file_in_the_place_of_the_grid_that_is_none_is_said(tmp_path):
