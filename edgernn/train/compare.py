@@ -22,6 +22,7 @@ from edgernn import bundle, files, graph, tflite
 from edgernn.errors import ConfigError, ModelError, OutputError
 from edgernn.train.checkpoint import NO_MATTER
 from edgernn.train.config import TrainConfig
+from edgernn.train.dataset import SKIPPED, once
 from edgernn.train.fingerprint import fingerprint
 from edgernn.train.measure import METRICS
 from edgernn.train.spread import Spread
@@ -158,7 +159,7 @@ def compare(
         Of Dask, whose workers then train the points, however many there are; `out` and the data
         must be at the same path for all.
     talk : callable
-        Told what else is worth a line.
+        Told what else is worth a line: what of the data was left out and why, once.
 
     Returns
     -------
@@ -175,10 +176,17 @@ def compare(
     """
     refuse(config)
     _claim(out, material, config)
+    left_out = once(talk)
+
+    def done_with(point: Point, line: dict[str, Any]) -> None:
+        for message in line.pop("left_out", ()):
+            left_out(message)
+        tell(point, line)
+
     if scheduler:
         found = Spread(scheduler, tell=talk).run(
             trained, [(material.absolute(), out.absolute(), point, profile) for point in points],
-            each=lambda i, line: tell(points[i], line))
+            each=lambda i, line: done_with(points[i], line))
         return mark(found, METRICS[config.task].higher_is_better)
     lines: dict[Point, dict[str, Any]] = {}
     workers = _Workers()
@@ -189,7 +197,7 @@ def compare(
             for done in as_completed(waiting):
                 point = waiting[done]
                 lines[point] = done.result()
-                tell(point, lines[point])
+                done_with(point, lines[point])
         except BaseException:
             # Without this, leaving the pool would train all that is left first.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -252,6 +260,7 @@ def _point(workers: "_Workers", material: Material, out: Path, point: Point, pro
     if not run.exists():
         done = workers.run("train", *material.arguments(), "--config", out / "config.yaml",
                            "--cell", point.cell, "--units", point.units, "--out", run)
+        line["left_out"] = [said for said in done.stderr.splitlines() if said.startswith(SKIPPED)]
         if done.returncode:
             return line | {"error": _reason(done)}
     done = workers.run("quantize", run, "--out", model, "--profile", profile)

@@ -19,7 +19,7 @@ from edgernn.synth import corpus, folder
 from edgernn.synth.plan import OTHER, Wish
 from edgernn.train import evaluate_page, mix
 from edgernn.train.config import TrainConfig
-from edgernn.train.dataset import DataSet, Samples, Tell
+from edgernn.train.dataset import DataSet, Samples, Tell, once
 from edgernn.train.evaluate_run import Beside, Materials, Means, calibrated, evaluate
 from edgernn.train.fingerprint import fingerprint
 from edgernn.train.fit import fit
@@ -139,7 +139,7 @@ def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
     ------
     DataError, ConfigError, OutputError
     """
-    means = Means(tell=_once(watch.tell))
+    means = Means(tell=once(watch.tell))  # it is read to learn, to choose and to judge
     # Refused, if it is, before anything is spoken, or kept as the order of this folder.
     learned = order.run.exists()
     given = Given() if learned else Given.of(order, means.tell)
@@ -166,18 +166,6 @@ def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
     files.write(order.out / "report.html", page.encode())
     files.write(order.out / "README.md", _readme(order, command, tree).encode())
     return tree
-
-
-def _once(tell: Tell) -> Tell:
-    """Say each thing one time, though what is given is read to learn, to choose and to judge."""
-    said: set[str] = set()
-
-    def once(message: str) -> None:
-        if message not in said:
-            said.add(message)
-            tell(message)
-
-    return once
 
 
 def _train(order: Order, given: Given, watch: Watch, tell: Tell) -> None:

@@ -210,6 +210,18 @@ def test_one_told_to_stop_in_the_middle_leaves_no_process_and_trains_no_more(tmp
     assert len(ran) < len(points)
 
 
+def test_what_training_leaves_out_is_told_once_of_all_points(tmp_path, monkeypatch):
+    talk = "skipped a.wav: broken: no audio\n\nedgernn: no room"
+    monkeypatch.setattr(_Workers, "run", lambda self, *arguments: subprocess.CompletedProcess(
+        arguments, 1, "", talk))
+    told = []
+    lines = compare(Material((tmp_path,)), tmp_path / "grid", [Point("gru", 4), Point("gru", 5)],
+                    make({}), "int8", 1, lambda p, line: None, talk=told.append)
+    assert told == ["skipped a.wav: broken: no audio"]
+    assert [line["error"] for line in lines] == ["no room", "no room"]
+    assert "left_out" not in lines[0]
+
+
 def test_a_process_that_was_killed_is_named_with_its_signal():
     done = subprocess.CompletedProcess(("train",), -9, "", "some warning")
     assert "train was ended by SIGKILL" in _reason(done)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -86,6 +88,15 @@ def test_what_is_left_out_of_what_is_given_is_told_once(tmp_path):
         names = sorted(line.split(":")[0] for line in told if "broken.wav" in line)
         assert names == [f"skipped {tmp_path / where / 'broken.wav'}" for where in
                          (("noise",) if again else ("negatives", "noise", "own/hey robot"))]
+
+
+def test_the_command_names_what_it_leaves_out(tmp_path):
+    recorded(tmp_path / "own" / "hello robot")
+    done = subprocess.run([sys.executable, "-m", "edgernn", "new", "hey robot", "--positives",
+                           str(tmp_path / "own"), "--out", str(tmp_path / "made")],
+                          capture_output=True, text=True)
+    assert f"skipped {tmp_path / 'own' / 'hello robot' / 'broken.wav'}: broken: " in done.stderr
+    assert "a folder named 'hey robot' was needed" in done.stderr
 
 
 @pytest.mark.parametrize("what", ["positives", "negatives", "noise"])
