@@ -30,7 +30,7 @@ from edgernn.interpreter import BACKENDS
 @click.option("--max-false-alarms-per-hour", "per_hour", type=FiniteRange(0, min_open=True),
               default=0.5, show_default=True, help="What is wanted.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Draws pauses and places in the noise.")
+              help="Draws pauses, places in the noise, and the split of data that marks none.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True,
               help="The interpreter to run the model in.")
 @scheduler_option("Hear --negatives", f"local for {MANY} hours or more where Dask is installed, "

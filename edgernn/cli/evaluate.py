@@ -35,9 +35,10 @@ MOST_ROWS = 20
               help="Decibels of the word over the noise, or over --negatives that go on under it; "
                    "thresholds are tried at the lowest.")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]), default="test",
-              show_default=True, help="Which of them; people never trained on, if you can.")
+              show_default=True, help="Which of them; people never trained on, if you can. Of data "
+                                      "that marks no split, edgernn holds some out by --seed.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Draws pauses and places in the noise.")
+              help="Draws pauses, places in the noise, and the split of data that marks none.")
 @click.option("--float", "run", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
               help="The run folder MODEL was quantized from: what float answers to the same.")
 @click.option("--against", type=click.Path(path_type=Path), metavar="OTHER",

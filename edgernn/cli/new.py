@@ -58,11 +58,15 @@ def command(phrases: tuple[str, ...], out: Path, count: int, epochs: int, positi
             bars.add_task(name, total=None)
             tasks.append(len(tasks))
 
+        def tell(message: str) -> None:
+            console.print(message, highlight=False, markup=False, soft_wrap=True)
+
         watch = Watch(stage,
                       lambda done, total: bars.update(bars.task_ids[-1], completed=done,
                                                       total=total),
                       lambda epoch: bars.update(bars.task_ids[-1], completed=epoch.epoch,
-                                                total=epochs))
+                                                total=epochs),
+                      tell)
         tree = make(order, shlex.join(["edgernn", *sys.argv[1:]]), watch)
         stage("done")
         bars.remove_task(bars.task_ids[-1])

@@ -168,7 +168,7 @@ def _read(
         task = bars.add_task("reading", total=None)
 
         def tell(message: str) -> None:
-            console.print(message, highlight=False)
+            console.print(message, highlight=False, markup=False, soft_wrap=True)
 
         alone = len(data) == 1
         found = mix.join([

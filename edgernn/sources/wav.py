@@ -61,7 +61,7 @@ class WavSource(Source):
             raise SourceError(f"{self.path} is sampled at {found} Hz but {needed_by} was trained "
                               f"at {self.rate_hz} Hz. Convert it: "
                               f"sox {self.path} -r {self.rate_hz} out.wav")
-        _check_whole(self.path)
+        check_whole(self.path)
         if self._file.frames == 0:
             raise SourceError(f"{self.path} holds no samples; at least one is needed. "
                               "Record it again.")
@@ -125,8 +125,17 @@ def _check_readable(path: Path) -> None:
         raise SourceError(f"{path} is empty, 0 bytes; a recording is needed. Record it again.")
 
 
-def _check_whole(path: Path) -> None:
-    """libsndfile plays what is left of a cut wav and says nothing: compare header and file."""
+def check_whole(path: Path) -> None:
+    """Refuse a wav that ends before its header says so.
+
+    libsndfile plays what is left of it and says nothing: header and file are compared.
+
+    Raises
+    ------
+    SourceError
+    OSError
+        If it cannot be opened.
+    """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(12)

@@ -36,7 +36,7 @@ def begin(out: Path, settings: Mapping[str, Any], name: str, grows: tuple[str, .
                            if key not in grows and before.get(key) != wanted.get(key))
             if other:
                 raise OutputError(f"{out} holds what was made with another {other[0]}. Give the "
-                                  "same options to go on with it, or choose another --out")
+                                  "same to go on with it, or choose another --out")
         elif any(out.iterdir()):
             raise OutputError(f"{out} is not empty, and not of this command (it has no {name}). "
                               "Choose another --out")

@@ -19,14 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from edgernn import bundle, files, graph, tflite
-from edgernn.errors import ConfigError, OutputError
+from edgernn.errors import ConfigError, ModelError, OutputError
 from edgernn.train.checkpoint import NO_MATTER
 from edgernn.train.config import TrainConfig
+from edgernn.train.dataset import SKIPPED, once
+from edgernn.train.fingerprint import fingerprint
 from edgernn.train.measure import METRICS
 from edgernn.train.spread import Spread
 
 GRID = "grid.json"
 """What all points of a folder have in common."""
+MEASURED = ("metric", "split", "sequences", "float", "integer", "bytes", "macs", "state_bytes")
+"""What is known of a point that is complete."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def compare(
         Of Dask, whose workers then train the points, however many there are; `out` and the data
         must be at the same path for all.
     talk : callable
-        Told what else is worth a line.
+        Told what else is worth a line: what of the data was left out and why, once.
 
     Returns
     -------
@@ -172,10 +176,17 @@ def compare(
     """
     refuse(config)
     _claim(out, material, config)
+    left_out = once(talk)
+
+    def done_with(point: Point, line: dict[str, Any]) -> None:
+        for message in line.pop("left_out", ()):
+            left_out(message)
+        tell(point, line)
+
     if scheduler:
         found = Spread(scheduler, tell=talk).run(
             trained, [(material.absolute(), out.absolute(), point, profile) for point in points],
-            each=lambda i, line: tell(points[i], line))
+            each=lambda i, line: done_with(points[i], line))
         return mark(found, METRICS[config.task].higher_is_better)
     lines: dict[Point, dict[str, Any]] = {}
     workers = _Workers()
@@ -186,7 +197,7 @@ def compare(
             for done in as_completed(waiting):
                 point = waiting[done]
                 lines[point] = done.result()
-                tell(point, lines[point])
+                done_with(point, lines[point])
         except BaseException:
             # Without this, leaving the pool would train all that is left first.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -211,7 +222,9 @@ def _claim(out: Path, material: Material, config: TrainConfig) -> None:
                 if name not in (*NO_MATTER, "cell", "units")}
     sources = {name: [path.resolve() for path in value] if isinstance(value, tuple) else value
                for name, value in vars(material).items()}
-    now: dict[str, Any] = plain({**sources, **settings})
+    contents = {f"{name} content": fingerprint(paths, out)
+                for name, paths in vars(material).items() if isinstance(paths, tuple) and paths}
+    now: dict[str, Any] = plain({**sources, **contents, **settings})
     known = out / GRID
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -219,13 +232,17 @@ def _claim(out: Path, material: Material, config: TrainConfig) -> None:
             raise OutputError(f"{out} is there and holds no grid (it has no {GRID}). Choose "
                               "another --out")
         was = json.loads(known.read_text(encoding="utf-8")) if known.exists() else now
+        if not isinstance(was, dict):
+            raise ValueError(f"{known} holds no grid")
     except (OSError, ValueError) as problem:
         raise OutputError(f"{out} cannot be used: {problem}. Choose another --out") from problem
+    # Where none was trained, data that was mended is no other grid's.
+    free = () if any(out.glob("*/run")) else contents
     for name in {**was, **now}:
-        if was.get(name) != now.get(name):
-            raise OutputError(f"{out} holds a grid whose {name} was {was.get(name)}, and now it is "
-                              f"{now.get(name)}; their points do not compare. Choose another "
-                              f"--out, or delete it: rm -r {out}")
+        if was.get(name) != now.get(name) and name not in free:
+            raise OutputError(f"{out} holds a grid whose {name} was {was.get(name, 'not kept')}, "
+                              f"and now it is {now.get(name)}; their points do not compare. Choose "
+                              f"another --out, or delete it: rm -r {out}")
     files.write(out / "config.yaml", config.to_yaml().encode())
     files.write(known, (json.dumps(now, indent=1) + "\n").encode())
 
@@ -237,12 +254,13 @@ def _point(workers: "_Workers", material: Material, out: Path, point: Point, pro
     known, model = folder / f"{profile}.json", folder / f"{profile}.tflite"
     line: dict[str, Any] = {"cell": point.cell, "units": point.units, "profile": profile}
     if known.exists() and model.exists():
-        return line | _read(known)
+        return line | _read(known, model)
     folder.mkdir(parents=True, exist_ok=True)
     run = folder / "run"
     if not run.exists():
         done = workers.run("train", *material.arguments(), "--config", out / "config.yaml",
                            "--cell", point.cell, "--units", point.units, "--out", run)
+        line["left_out"] = [said for said in done.stderr.splitlines() if said.startswith(SKIPPED)]
         if done.returncode:
             return line | {"error": _reason(done)}
     done = workers.run("quantize", run, "--out", model, "--profile", profile)
@@ -258,14 +276,19 @@ def _point(workers: "_Workers", material: Material, out: Path, point: Point, pro
     return line | measured
 
 
-def _read(known: Path) -> dict[str, Any]:
-    """What is known of a point, or why that cannot be read."""
+def _read(known: Path, model: Path) -> dict[str, Any]:
+    """What is known of a point, or why that or its model cannot be read."""
     try:
         found: dict[str, Any] = json.loads(known.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not found.keys() >= set(MEASURED):
+            raise ValueError(f"it has not all of {', '.join(MEASURED)}")
     except (OSError, ValueError) as problem:
         return {"error": f"{known} cannot be read ({problem}). Delete it, and it is made again"}
-    # The folder may have been moved since.
-    return found | {"model": str(known.with_suffix(".tflite"))}
+    try:
+        # The folder may have been moved since.
+        return found | {"macs": macs(model), "model": str(model)}
+    except ModelError as problem:
+        return {"error": f"{model} cannot be read ({problem}). Delete it, and it is made again"}
 
 
 @dataclass

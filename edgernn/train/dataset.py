@@ -16,6 +16,8 @@ SHORTEST_S = 0.1
 """A recording shorter than this, seconds, is no word, and may be less than one window."""
 SILENT = 32
 """A recording that stays below this, of 32768, is silent (-60 dB)."""
+SKIPPED = "skipped "
+"""How a line begins that tells of what is left out."""
 
 Samples = NDArray[np.int16]
 Tell = Callable[[str], None]
@@ -56,6 +58,8 @@ class AudioSet:
     skipped: tuple[Skipped, ...] = ()
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
+    split_here: bool = False
+    """Whether its reader chose the splits, for it has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class SensorSet:
     skipped: tuple[Skipped, ...] = field(default=())
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
+    split_here: bool = False
+    """Whether its reader chose the splits, for it has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,19 @@ class TextSet:
     skipped: tuple[Skipped, ...] = field(default=())
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
+    split_here: bool = False
+    """Whether its reader chose the splits, for it has none of its own."""
 
 
 DataSet = AudioSet | SensorSet | TextSet
+
+
+def splits_of(data: DataSet) -> list[str]:
+    """The split of each recording, sequence or text."""
+    if isinstance(data, AudioSet):
+        return [recording.split for recording in data.recordings]
+    found: list[str] = (data.sequences if isinstance(data, SensorSet) else data).split.tolist()
+    return found
 
 
 def check_labels(labels: Iterable[str], where: Path, least: int = 2) -> tuple[str, ...]:
@@ -120,6 +136,18 @@ def check_label(label: str, where: Path) -> None:
                         "' were needed, since labels become file names. Rename it")
 
 
+def once(tell: Tell) -> Tell:
+    """Say each thing one time, however often the same is read."""
+    said: set[str] = set()
+
+    def first(message: str) -> None:
+        if message not in said:
+            said.add(message)
+            tell(message)
+
+    return first
+
+
 def refuse_or_tell(skipped: Iterable[Skipped], strict: bool, tell: Tell) -> tuple[Skipped, ...]:
     """Name every file left out, and count them by reason.
 
@@ -134,9 +162,9 @@ def refuse_or_tell(skipped: Iterable[Skipped], strict: bool, tell: Tell) -> tupl
         raise DataError(f"{first.path} is {first.reason}, and {len(left_out) - 1} more files cannot"
                         " be used. Repair or remove them, or run without --strict")
     for one in left_out:
-        tell(f"skipped {one.path}: {one.reason}")
+        tell(f"{SKIPPED}{one.path}: {one.reason}")
     if left_out:
         counts = Counter(one.reason.split(":")[0] for one in left_out)
-        tell(f"skipped {len(left_out)} files: "
+        tell(f"{SKIPPED}{len(left_out)} files: "
              + ", ".join(f"{n} {reason}" for reason, n in counts.most_common()))
     return left_out

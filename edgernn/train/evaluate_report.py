@@ -31,6 +31,8 @@ class Section:
 
 def sections(tree: Tree) -> Iterator[Section]:
     """All there is in what `edgernn.train.evaluate_run.evaluate` returns."""
+    if chosen := of_all(tree["judged"]):
+        yield Section("What was judged", chosen, ())
     yield _answers(tree["answers"], tree["unanswered"])
     if "words" in tree:
         yield _words(tree)
@@ -39,6 +41,16 @@ def sections(tree: Tree) -> Iterator[Section]:
         yield _against(tree["against"])
     if "drift" in tree:
         yield _drift(tree["drift"])
+
+
+def of_all(judged: Tree) -> str:
+    """How many of what was given were taken, where that was not the data's choice nor all."""
+    if not judged["split_here"] or judged["sequences"] == judged["of"]:
+        return ""
+    return (f"{judged['sequences']} of the {judged['of']} that were given: the data has no split "
+            "of its own to go by, so these are what edgernn holds out of it as "
+            f"{judged['split']!r}, as training on it does with the same --seed. --split all takes "
+            "every one, also those that a model of this data was trained on.")
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

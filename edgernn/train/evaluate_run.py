@@ -13,8 +13,9 @@ from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.train.answers import STATES, answers, heard_by
 from edgernn.train.calibration import Calibrated, Heard, calibrate, harmless
-from edgernn.train.dataset import AudioSet, DataSet, Tell
+from edgernn.train.dataset import AudioSet, DataSet, Tell, splits_of
 from edgernn.train.endurance import AFTER_S, agreement, recovery, streamed
+from edgernn.train.evaluate_report import of_all
 from edgernn.train.evaluation import Outcome, of_words, words_in
 from edgernn.train.features import FeatureCache
 from edgernn.train.intervals import wilson_interval
@@ -90,6 +91,7 @@ def evaluate(path: Path, materials: Materials, beside: Beside = Beside(),
     Returns
     -------
     dict
+        ``judged``: how many of what was given, and whether its reader chose them.
         ``answers`` to whole sequences (`edgernn.train.answers`), or None and ``unanswered``, why a
         model that detects words was not asked.  Of a model that detects words
         also ``words`` by condition and state, ``negatives``, ``thresholds`` that were tried,
@@ -110,7 +112,8 @@ def evaluate(path: Path, materials: Materials, beside: Beside = Beside(),
     data = read(materials.positives, sample_rate_hz=rate, seed=materials.seed, tell=means.tell)
     model = StepModel.load(opened, means.backend)
     tree: dict[str, Any] = {"model": str(path), "sha256": opened.spec.model_sha256,
-                            "backend": model.runtime.name, "split": materials.split}
+                            "backend": model.runtime.name, "split": materials.split,
+                            "judged": _judged(data, materials.split)}
     detects = isinstance(frontend, LogMelSpec) and opened.spec.detector is not None and \
         bool(opened.spec.detector.thresholds)
     if not detects and (materials.negatives or materials.noise or beside.against or beside.hours):
@@ -236,12 +239,21 @@ def calibrated(path: Path, materials: Materials, per_hour: float, means: Means =
     labels = tuple(ear.spec.thresholds)
     data = read(materials.positives, sample_rate_hz=ear.rate_hz, seed=materials.seed,
                 tell=means.tell)
+    if chosen := of_all(_judged(data, materials.split)):
+        means.tell(chosen)
     read_sounds(materials.noise, ear.rate_hz, means.tell)  # `heard` leaves out what is told here
     conditions = _conditions(_recordings(data, materials), labels, materials)
     words = heard(ear.model, list(conditions.values())[-1], ear.rate_hz, "carried")
     others = wakings(path, labels, materials.negatives, harmless(ear.spec, ear.step_ms),
                      means.backend, means.spread, means.tell, means.progress)
     return calibrate(Heard(words, others, ear.model.labels, ear.step_ms), ear.spec, per_hour)
+
+
+def _judged(data: DataSet, split: str) -> dict[str, Any]:
+    """How many of a data set are of a split, and whether that is its reader's choice."""
+    every = splits_of(data)
+    return {"split": split, "split_here": data.split_here, "of": len(every),
+            "sequences": sum(split in ("all", own) for own in every)}
 
 
 def _recordings(data: DataSet, materials: Materials) -> AudioSet:

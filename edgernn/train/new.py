@@ -19,7 +19,9 @@ from edgernn.synth import corpus, folder
 from edgernn.synth.plan import OTHER, Wish
 from edgernn.train import evaluate_page, mix
 from edgernn.train.config import TrainConfig
-from edgernn.train.evaluate_run import Beside, Materials, calibrated, evaluate
+from edgernn.train.dataset import DataSet, Samples, Tell, once
+from edgernn.train.evaluate_run import Beside, Materials, Means, calibrated, evaluate
+from edgernn.train.fingerprint import fingerprint
 from edgernn.train.fit import fit
 from edgernn.train.loop import Epoch
 from edgernn.train.quantize import quantize_run
@@ -35,6 +37,8 @@ Lessons begin with the state that others left, half of them: a device never rese
 model that has only ever begun anew does not hear a word after a sentence.
 """
 PROFILE = "int8x16"
+CONTENT = {name: f"{name} content" for name in ("positives", "negatives", "noise")}
+"""What is kept of recordings that are given: which there were."""
 SETTINGS = "order.json"
 PHONEMES = "[["
 """How the text of a confusable phrase begins."""
@@ -58,9 +62,13 @@ class Order:
     """False alarms that thresholds are chosen for."""
 
     def settings(self) -> dict[str, Any]:
-        """All but the folder, fit for JSON."""
+        """All but the folder, and what data there is in those given, fit for JSON."""
         found = dataclasses.asdict(self)
         del found["out"]
+        for name, content in CONTENT.items():
+            given = getattr(self, name)
+            if given:
+                found[content] = fingerprint([given] if name == "positives" else given, self.out)
         return json.loads(json.dumps(found, default=str))
 
     @property
@@ -86,6 +94,37 @@ class Watch:
     stage: Callable[[str], None] = lambda name: None
     spoken: Callable[[int, int], None] = lambda done, total: None
     learned: Callable[[Epoch], None] = lambda epoch: None
+    tell: Tell = lambda message: None
+    """Told what was left out and why, each thing once."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is learned from besides what is spoken."""
+
+    data: tuple[DataSet, ...] = ()
+    """Recordings of the phrases by people."""
+    negatives: tuple[Samples, ...] = ()
+
+    @classmethod
+    def of(cls, order: Order, tell: Tell) -> "Given":
+        """What is given to an order; noise is read too, to refuse it as early as the others.
+
+        Raises
+        ------
+        DataError
+            If there is nothing usable in it, or recordings of people say something else.
+        """
+        read_sounds(order.noise, RECIPE.sample_rate_hz, tell)
+        negatives = read_sounds(order.negatives, RECIPE.sample_rate_hz, tell)
+        if not order.positives:
+            return cls((), negatives)
+        own = read(order.positives, seed=order.seed, tell=tell)
+        unknown = sorted(set(own.labels) - {*order.phrases, OTHER})
+        if unknown:
+            raise DataError(f"{order.positives} has the label {unknown[0]!r}; a folder named "
+                            f"{order.phrases[0]!r} was needed, and {OTHER} for anything else")
+        return cls((own,), negatives)
 
 
 def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
@@ -100,44 +139,41 @@ def make(order: Order, command: str, watch: Watch = Watch()) -> dict[str, Any]:
     ------
     DataError, ConfigError, OutputError
     """
-    folder.begin(order.out, order.settings(), SETTINGS, ("per_hour",))
+    means = Means(tell=once(watch.tell))  # it is read to learn, to choose and to judge
+    # Refused, if it is, before anything is spoken, or kept as the order of this folder.
+    learned = order.run.exists()
+    given = Given() if learned else Given.of(order, means.tell)
+    folder.begin(order.out, order.settings(), SETTINGS,
+                 ("per_hour", *(() if learned else CONTENT.values())))
     watch.stage("speaking")
     wish = Wish(order.phrases, order.count, order.count, order.seed, rooms=order.rooms)
     corpus.make(wish, order.data, command, progress=watch.spoken)
-    if not order.run.exists():
+    if not learned:
         watch.stage("training")
-        _train(order, watch)
+        _train(order, given, watch, means.tell)
     watch.stage("quantizing")
     whole = order.model.with_suffix(".uncalibrated.tflite")
     quantize_run(order.run, whole, PROFILE, command=command)
     watch.stage("choosing thresholds")
-    chosen = calibrated(whole, _materials(order, "validation", alike=False), order.per_hour)
+    chosen = calibrated(whole, _materials(order, "validation", alike=False), order.per_hour, means)
     made = bundle.read(whole)
     bundle.write(order.model, bundle.attach(made.flatbuffer, dataclasses.replace(
         made.spec, detector=chosen.detector)))
     whole.unlink()
     watch.stage("evaluating")
-    tree = evaluate(order.model, _materials(order, "test"), beside=Beside(order.run))
+    tree = evaluate(order.model, _materials(order, "test"), Beside(order.run), means)
     page = evaluate_page.page(tree, bundle.read(order.model).spec, command)
     files.write(order.out / "report.html", page.encode())
     files.write(order.out / "README.md", _readme(order, command, tree).encode())
     return tree
 
 
-def _train(order: Order, watch: Watch) -> None:
+def _train(order: Order, given: Given, watch: Watch, tell: Tell) -> None:
     config = dataclasses.replace(RECIPE, keywords=order.phrases, epochs=order.epochs,
                                  seed=order.seed)
-    data = [load(order.data, noise=order.noise, seed=order.seed)]
-    if order.positives:
-        own = read(order.positives, seed=order.seed)
-        unknown = sorted(set(own.labels) - {*order.phrases, OTHER})
-        if unknown:
-            raise DataError(f"{order.positives} has the label {unknown[0]!r}; a folder named "
-                            f"{order.phrases[0]!r} was needed, and {OTHER} for anything else")
-        data.append(own)
-    negatives = read_sounds(order.negatives, config.sample_rate_hz)
-    fit(config, mix.join(data, lambda message: None), order.run, watch.learned,
-        negatives=negatives)
+    spoken = load(order.data, noise=order.noise, seed=order.seed, tell=tell)
+    fit(config, mix.join([spoken, *given.data], tell), order.run, watch.learned,
+        negatives=given.negatives)
 
 
 def _materials(order: Order, split: str, alike: bool = True) -> Materials:

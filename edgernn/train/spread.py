@@ -86,7 +86,7 @@ class Spread:
         progress(len(found), len(jobs))
         for i, result in self._computed(work, [(i, jobs[i]) for i in missing]):
             if self.kept is not None:
-                files.write(self.kept / f"{keys[i]}.json", json.dumps(result).encode())
+                files.write(self.kept / f"{keys[i]}.json", _sealed(keys[i], result))
             # As a kept one will be read.
             found[i] = json.loads(json.dumps(result))
             each(i, found[i])
@@ -94,18 +94,19 @@ class Spread:
         return [found[i] for i in range(len(jobs))]
 
     def _kept(self, key: str) -> Result | None:
-        """A result of an earlier run; one that cannot be read is computed again."""
+        """A result of an earlier run; what is none, or is damaged, is computed again."""
         if self.kept is None:
             return None
         try:
             self.kept.mkdir(parents=True, exist_ok=True)
-            found = json.loads((self.kept / f"{key}.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            written = (self.kept / f"{key}.json").read_bytes()
+            found: Result = json.loads(written)["result"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         except OSError as problem:
             raise OutputError(f"{self.kept} cannot be used ({problem}); a folder to keep results "
                               "in was needed. Choose another --work") from problem
-        return found if isinstance(found, dict) and self.holds(found) else None
+        return found if written == _sealed(key, found) and self.holds(found) else None
 
     def _computed(self, work: Callable[..., Result], jobs: list[tuple[int, tuple[Any, ...]]]
                   ) -> Iterator[tuple[int, Result]]:
@@ -246,6 +247,12 @@ def _key(work: Callable[..., Result], job: tuple[Any, ...]) -> str:
     said = json.dumps([edgernn.__version__, work.__module__, work.__qualname__, *job],
                       default=_plain)
     return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+
+
+def _sealed(key: str, result: Result) -> bytes:
+    """A result as it is kept, with a sum by which no other file passes for it."""
+    total = hashlib.blake2b(f"{key} {json.dumps(result)}".encode(), digest_size=16)
+    return json.dumps({"sum": total.hexdigest(), "result": result}).encode()
 
 
 def _plain(value: Any) -> Any:

@@ -49,6 +49,18 @@ def test_one_json_line_on_stdout_and_a_run_folder_with_the_flags(tmp_path, capfd
     assert len(Sequences.load(tmp_path / "run" / "sequences.npz")) == 60
 
 
+def test_a_file_left_out_is_named_on_one_line_as_it_is_called(tmp_path, capfd):
+    broken = [tmp_path / label / f"[b]{'long' * 30}{i}.wav" for label in ("yes", "no")
+              for i in range(3)]
+    for path in broken:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"RIFF")
+    with pytest.raises(SystemExit):
+        main(["train", str(tmp_path), "--out", str(tmp_path / "run")])
+    said = capfd.readouterr().err
+    assert all(f"skipped {path}: broken: " in said for path in broken)
+
+
 def test_a_relu_state_is_warned_of_before_anything_is_read(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["train", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run"), "--cell",

@@ -24,6 +24,7 @@ from edgernn.step import StepModel
 from edgernn.train.answers import Heard, answers, heard_by
 from edgernn.train.architecture import Layer
 from edgernn.train.dataset import AudioSet, Recording, SensorSet, TextSet
+from edgernn.train.evaluate_run import Materials, Means, calibrated
 from edgernn.train.paired import binomial_p, mcnemar
 from edgernn.train.quantize import quantize_run
 from edgernn.train.sequences import Sequences
@@ -330,3 +331,48 @@ def test_sensor_sequences_are_evaluated_and_what_needs_audio_is_refused(made, tm
     done = evaluate(report.path, "--positives", tmp_path / "none.ts")
     assert done.returncode == 1
     assert "is not there; a data set was needed" in done.stderr
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Twenty recordings of nobody in particular, of which no file says what is held out."""
+    soundfile = pytest.importorskip("soundfile")
+    folder = tmp_path / "own"
+    (folder / "computer").mkdir(parents=True)
+    for i in range(20):
+        soundfile.write(folder / "computer" / f"{i}.wav", wandering(1.0, i), RATE)
+    soundfile.write(tmp_path / "talk.wav", wandering(30.0, 99), RATE)
+    return folder
+
+
+HELD = "3 of the 20 that were given: the data has no split of its own to go by"
+
+
+def test_how_many_were_judged_is_said_where_the_data_marks_no_split(own, tmp_path):
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "report.html"
+    done = evaluate(BUNDLED, "--positives", own, "--html", page)
+    assert done.returncode == 0, done.stderr
+    assert HELD in " ".join(done.stdout.split())
+    assert HELD in page.read_text()
+    done = evaluate(BUNDLED, "--positives", own, "--json")
+    assert json.loads(done.stdout)["judged"] == {"split": "test", "split_here": True, "of": 20,
+                                                 "sequences": 3}
+
+
+def test_nothing_is_said_of_splits_where_all_are_judged_or_the_data_marks_its_own(own):
+    lines = [f"computer/{i}.wav,computer,{'test' if i < 4 else 'train'}" for i in range(20)]
+    for options in (("--split", "all"), ()):
+        if not options:
+            (own / "index.csv").write_text("\n".join(["path,label,split", *lines]))
+        done = evaluate(BUNDLED, "--positives", own, *options)
+        assert done.returncode == 0, done.stderr
+        assert "What was judged" not in done.stdout
+
+
+def test_calibrate_says_how_many_it_heard_where_the_data_marks_no_split(own, tmp_path):
+    told = []
+    calibrated(BUNDLED, Materials(own, (tmp_path / "talk.wav",), split="validation"), 0.5,
+               Means(tell=told.append))
+    assert HELD in told[0]
+    assert "'validation'" in told[0]

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgernn.cli.models import BUNDLED
 from edgernn.errors import ConfigError, OutputError
 from edgernn.train import compare_plot
 from edgernn.train.compare import (
     COSTS,
+    MEASURED,
     Material,
     Point,
     _reason,
@@ -106,11 +108,58 @@ def test_points_of_other_settings_or_data_are_not_mixed_with_those_there(tmp_pat
         nothing(Material(material.data, hold_out="ann"), tmp_path / "grid", epochs=2)
 
 
+def test_a_grid_is_not_gone_on_with_when_its_data_changed(data, tmp_path):
+    mine = tmp_path / data.name
+    mine.write_bytes(data.read_bytes())
+    for i in range(2):  # until a point was trained on it, it may change
+        nothing(Material((mine,)), tmp_path / "grid")
+        os.utime(mine, ns=(i, i))
+    nothing(Material((mine,)), tmp_path / "grid")
+    (tmp_path / "grid" / "gru-4" / "run").mkdir(parents=True)
+    nothing(Material((mine,)), tmp_path / "grid")
+    os.utime(mine, ns=(9, 9))
+    with pytest.raises(OutputError, match=r"data content was 1 file \(\w+\), and now it is 1 file"):
+        nothing(Material((mine,)), tmp_path / "grid")
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(OutputError, match="holds no grid"):
         nothing(Material((tmp_path,)), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"metric": "accuracy", "bytes": 4000}'])
+def test_what_is_in_the_place_of_a_point_and_is_none_is_said(tmp_path, content):
+    material, point = Material((tmp_path / "a.npz",)), Point("gru", 4)
+    nothing(material, tmp_path / "grid")
+    folder = tmp_path / "grid" / point.name
+    folder.mkdir()
+    (folder / "int8.json").write_text(content)
+    (folder / "int8.tflite").write_bytes(b"")
+    lines = compare(material, tmp_path / "grid", [point], make({}), "int8", 1,
+                    lambda p, line: None)
+    assert "int8.json cannot be read (it has not all of metric" in lines[0]["error"]
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_model_that_was_cut_off_is_a_point_that_fails_and_no_end_of_the_others(tmp_path, kept):
+    material, point = Material((tmp_path / "a.npz",)), Point("gru", 4)
+    nothing(material, tmp_path / "grid")
+    folder = tmp_path / "grid" / point.name
+    folder.mkdir()
+    (folder / "int8.json").write_text(json.dumps(dict.fromkeys(MEASURED, 1)))
+    (folder / "int8.tflite").write_bytes(BUNDLED.read_bytes()[:kept])
+    lines = compare(material, tmp_path / "grid", [point], make({}), "int8", 1,
+                    lambda p, line: None)
+    assert "int8.tflite cannot be read" in lines[0]["error"]
+
+
+def test_a_file_in_the_place_of_the_grid_that_is_none_is_said(tmp_path):
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "grid.json").write_text("[]")
+    with pytest.raises(OutputError, match=r"grid.json holds no grid. Choose another --out"):
+        nothing(Material((tmp_path / "a.npz",)), tmp_path / "grid")
 
 
 def test_what_is_in_the_way_of_reading_a_point_is_said(tmp_path):
@@ -159,6 +208,18 @@ def test_one_told_to_stop_in_the_middle_leaves_no_process_and_trains_no_more(tmp
     with pytest.raises(KeyboardInterrupt):
         compare(Material((tmp_path,)), tmp_path / "grid", points, make({}), "int8", 1, tell)
     assert len(ran) < len(points)
+
+
+def test_what_training_leaves_out_is_told_once_of_all_points(tmp_path, monkeypatch):
+    talk = "skipped a.wav: broken: no audio\n\nedgernn: no room"
+    monkeypatch.setattr(_Workers, "run", lambda self, *arguments: subprocess.CompletedProcess(
+        arguments, 1, "", talk))
+    told = []
+    lines = compare(Material((tmp_path,)), tmp_path / "grid", [Point("gru", 4), Point("gru", 5)],
+                    make({}), "int8", 1, lambda p, line: None, talk=told.append)
+    assert told == ["skipped a.wav: broken: no audio"]
+    assert [line["error"] for line in lines] == ["no room", "no room"]
+    assert "left_out" not in lines[0]
 
 
 def test_a_process_that_was_killed_is_named_with_its_signal():

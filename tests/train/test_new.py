@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -63,14 +65,71 @@ def test_thresholds_are_chosen_on_sentences_and_judged_on_what_sounds_alike_too(
     assert names == {True: ["a.wav", "b.wav"], False: ["a.wav"]}
 
 
+def recorded(folder, count=8, broken=True):
+    """A folder of recordings, one of which may be none."""
+    soundfile = pytest.importorskip("soundfile")
+    folder.mkdir(parents=True)
+    for i in range(count):
+        soundfile.write(folder / f"{i}.wav", wandering(1.0, i), RATE)
+    if broken:
+        (folder / "broken.wav").write_bytes(b"RIFF")
+    return folder
+
+
+@pytest.mark.slow
+def test_what_is_left_out_of_what_is_given_is_told_once(tmp_path):
+    recorded(tmp_path / "own" / "hey robot")
+    wanted = order(tmp_path, positives=tmp_path / "own",
+                   negatives=(recorded(tmp_path / "negatives"),),
+                   noise=(recorded(tmp_path / "noise"),))
+    for again in range(2):  # noise is heard again where thresholds are chosen and judged
+        told = []
+        new.make(wanted, "edgernn new", new.Watch(tell=told.append))
+        names = sorted(line.split(":")[0] for line in told if "broken.wav" in line)
+        assert names == [f"skipped {tmp_path / where / 'broken.wav'}" for where in
+                         (("noise",) if again else ("negatives", "noise", "own/hey robot"))]
+
+
+def test_the_command_names_what_it_leaves_out(tmp_path):
+    recorded(tmp_path / "own" / "hello robot")
+    done = subprocess.run([sys.executable, "-m", "edgernn", "new", "hey robot", "--positives",
+                           str(tmp_path / "own"), "--out", str(tmp_path / "made")],
+                          capture_output=True, text=True)
+    assert f"skipped {tmp_path / 'own' / 'hello robot' / 'broken.wav'}: broken: " in done.stderr
+    assert "a folder named 'hey robot' was needed" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["positives", "negatives", "noise"])
+def test_what_cannot_be_learned_from_is_refused_before_the_order_is_kept(tmp_path, what):
+    """So that a corrected one is no other order."""
+    folder = recorded(tmp_path / "own" / "hey robot", 0)
+    changes = tmp_path / "own" if what == "positives" else (folder,)
+    wanted = order(tmp_path, **{what: changes})
+    with pytest.raises(DataError, match="can be used"):
+        new.make(wanted, "edgernn new")
+    assert not wanted.out.exists()
+
+
+@pytest.mark.parametrize("what", ["positives", "negatives", "noise"])
+def test_what_was_made_of_other_recordings_is_not_gone_on_with(tmp_path, monkeypatch, what):
+    folder = recorded(tmp_path / "own" / "hey robot")
+    changes = tmp_path / "own" if what == "positives" else (folder,)
+    wanted = order(tmp_path, **{what: changes})
+    monkeypatch.setattr(new.corpus, "make", lambda *args, **how: 1 / 0)
+    for i in range(3):  # until something was learned of them, they may change
+        with pytest.raises(ZeroDivisionError):
+            new.make(wanted, "edgernn new")
+        (folder / f"{i}.wav").unlink()
+    wanted.run.mkdir()
+    with pytest.raises(OutputError, match=f"made with another {what} content"):
+        new.make(wanted, "edgernn new")
+
+
 @pytest.mark.slow
 def test_recordings_of_something_else_are_refused_before_anything_is_learned(tmp_path):
-    soundfile = pytest.importorskip("soundfile")
-    folder = tmp_path / "own" / "hello robot"
-    folder.mkdir(parents=True)
-    for i in range(8):
-        soundfile.write(folder / f"{i}.wav", wandering(1.0, i), RATE)
+    recorded(tmp_path / "own" / "hello robot", broken=False)
     wanted = order(tmp_path, positives=tmp_path / "own")
     with pytest.raises(DataError, match="a folder named 'hey robot' was needed"):
         new.make(wanted, "edgernn new")
     assert not wanted.run.exists()
+    assert not wanted.out.exists()

@@ -40,6 +40,28 @@ def test_a_folder_of_labels_is_split_into_three(folder):
     assert {r.split for r in found.recordings} == set(splits.SPLITS)
 
 
+def test_data_of_any_kind_says_whether_its_split_is_its_own(folder, tmp_path):
+    x, y, split = np.ones((9, 3, 2)), list("ab") * 4 + ["a"], np.repeat(splits.SPLITS, 3)
+    lines = "".join(f"{i},{i + 1}:1,2:{'ab'[i % 2]}\n" for i in range(9))
+    texts = "".join(f"t{i}\t{'ab'[i % 2]}\t{split[i]}\n" for i in range(9))
+    own, ours = tmp_path / "own", tmp_path / "ours"
+    for place in (own, ours):
+        place.mkdir()
+    np.savez(own / "a.npz", x=x, y=y, split=split)
+    np.savez(ours / "a.npz", x=x, y=y)
+    for path in (own / "a_TRAIN.ts", own / "a_TEST.ts", ours / "a.ts"):
+        path.write_text("@data\n" + lines)
+    (own / "a.tsv").write_text("text\tlabel\tsplit\n" + texts)
+    (ours / "a.tsv").write_text("text\tlabel\tof\n" + texts)
+    (ours / "a.conllu").write_text("1\ta\ta\tNOUN\n2\tb\tb\tVERB\n\n" * 9)
+    for place, says in ((own, False), (ours, True)):
+        assert [load(path).split_here for path in sorted(place.iterdir())] == \
+            [says] * len(list(place.iterdir()))
+    assert load(folder).split_here
+    (folder / "testing_list.txt").write_text("yes/0.wav\nno/0.wav\n")
+    assert not load(folder).split_here
+
+
 @pytest.mark.parametrize(("rate", "subtype", "channels"), [
     (8000, "PCM_16", 1), (44100, "FLOAT", 1), (48000, "PCM_24", 2), (16000, "PCM_16", 2)])
 def test_every_rate_format_and_channel_count_sounds_the_same(folder, rate, subtype, channels):

@@ -175,6 +175,38 @@ def test_background_that_cannot_be_used_is_named_too(folder):
             load(folder, noise=[given_path])
 
 
+@pytest.mark.parametrize(("kind", "said"), [("wav", "is cut short: its header promises"),
+                                            ("flac", "broken: ")])
+def test_a_recording_that_is_cut_off_is_left_out_and_told(folder, kind, said):
+    half = folder / "yes" / f"half.{kind}"
+    half.write_bytes(WHOLE[kind][:len(WHOLE[kind]) // 2])
+    told = []
+    found = load(folder, tell=told.append)
+    assert [s.path for s in found.skipped] == [half]
+    assert said in told[0]
+    assert len(found.recordings) == 12
+    with pytest.raises(DataError, match=said):
+        audio.read_sounds([half], RATE)
+
+
+@pytest.mark.parametrize(("riff", "data"), [(0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFF024, 0x7FFFF000),
+                                            (8, 0)])
+def test_a_wav_that_was_written_to_a_pipe_or_still_is_written_is_read_to_its_end(
+        tmp_path, riff, data):
+    streamed = bytearray(WHOLE["wav"])
+    streamed[4:8], streamed[40:44] = riff.to_bytes(4, "little"), data.to_bytes(4, "little")
+    (tmp_path / "one.wav").write_bytes(streamed)
+    assert len(audio.usable(tmp_path / "one.wav", RATE)) == len(TONE)
+
+
+def test_a_flac_that_does_not_say_how_long_it_is_is_named(tmp_path):
+    streamed = bytearray(WHOLE["flac"])
+    streamed[21] &= 0xF0  # 36 bits in which 0 is no length
+    streamed[22:26] = bytes(4)
+    (tmp_path / "one.flac").write_bytes(streamed)
+    assert "does not say how long it is" in audio.usable(tmp_path / "one.flac", RATE)
+
+
 def test_a_label_whose_recordings_are_all_unusable_is_told(folder):
     (folder / "maybe").mkdir()
     soundfile.write(folder / "maybe" / "0.wav", 0 * TONE, RATE)

@@ -90,6 +90,26 @@ def test_what_is_kept_is_not_computed_again_unless_its_file_changed(tmp_path):
     assert _key(square, (data,)) != before
 
 
+@pytest.mark.parametrize("content", [
+    b"{}", b"[]", b"4", b'{"square": 5}', b'{"sum": "", "result": {"square": 5}}', b"\xff{"])
+def test_a_file_that_is_no_result_is_computed_anew(tmp_path, content):
+    jobs, kept = [(2, str(tmp_path / "log"))], Spread(kept=tmp_path / "kept")
+    kept.run(square, jobs)
+    [file] = (tmp_path / "kept").iterdir()
+    file.write_bytes(content)
+    assert kept.run(square, jobs) == [{"square": 4}]
+
+
+def test_a_kept_result_that_was_changed_or_is_of_another_job_is_computed_anew(tmp_path):
+    jobs, kept = [(i, str(tmp_path / "log")) for i in (2, 3)], Spread(kept=tmp_path / "kept")
+    kept.run(square, jobs)
+    first, second = (tmp_path / "kept").iterdir()
+    first.write_bytes(first.read_bytes().replace(b'"square": ', b'"square": 1'))
+    assert kept.run(square, jobs) == [{"square": 4}, {"square": 9}]
+    first.write_bytes(second.read_bytes())
+    assert kept.run(square, jobs) == [{"square": 4}, {"square": 9}]
+
+
 @pytest.mark.slow
 def test_workers_give_what_one_process_gives(cluster, tmp_path):
     jobs = [(i, str(tmp_path / "log")) for i in range(20)]

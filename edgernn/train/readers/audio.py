@@ -11,6 +11,7 @@ import numpy as np
 
 from edgernn.errors import DataError, SourceError
 from edgernn.sources.source import to_int16
+from edgernn.sources.wav import check_whole
 from edgernn.train import splits
 from edgernn.train.dataset import (
     SHORTEST_S,
@@ -27,6 +28,8 @@ from edgernn.train.dataset import (
 SUFFIXES = {".wav", ".flac", ".ogg"}
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
 BLOCK_S = 60
+UNKNOWN_FRAMES = 2**63 - 1
+"""libsndfile's length of a file that has none, behind whose end it fails."""
 NOISE_FOLDER = "_background_noise_"
 SPLIT_COLUMNS = ("split", "official_split")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_cluster", "client_id")
@@ -37,7 +40,7 @@ def read(
     seed: int, tell: Tell, progress: Callable[[int, int], None], least: int = 2,
 ) -> AudioSet:
     """Read ``label/*.wav``, Speech Commands, or what index.csv names; `least` labels or more."""
-    listed = _listed(folder, hold_out, seed, tell, least)
+    listed, split_here = _listed(folder, hold_out, seed, tell, least)
     named = check_labels((r.label for r in listed), folder, least)
     recordings, samples, skipped = [], [], []
     for done, recording in enumerate(listed):
@@ -57,7 +60,8 @@ def read(
     if labels != named:
         tell(f"{folder} has no usable recording labelled {', '.join(set(named) - set(labels))}: "
              "the model will not know it")
-    return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz, background, left_out)
+    return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz, background, left_out,
+                    split_here=split_here)
 
 
 def blocks(path: Path, sample_rate_hz: int) -> Iterator[Samples]:
@@ -66,21 +70,25 @@ def blocks(path: Path, sample_rate_hz: int) -> Iterator[Samples]:
     Raises
     ------
     soundfile.LibsndfileError, OSError, SourceError
-        If it is no audio, or holds NaN.
+        If it is no audio, is cut short, or holds NaN.
     """
     soundfile = _soundfile()
     import soxr
 
+    check_whole(path)
     with soundfile.SoundFile(str(path)) as file:
         rate = file.samplerate
         if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
             # Resampling from the 1 Hz of a damaged header would fill the memory.
             raise SourceError(f"{path} says it is sampled at {rate} Hz; {LOWEST_RATE_HZ} to "
                               f"{HIGHEST_RATE_HZ} Hz is audio. Make the file again.")
+        if file.frames == UNKNOWN_FRAMES:
+            raise SourceError(f"{path} does not say how long it is, as a flac that was written to "
+                              f"a pipe; a length was needed. Convert it: sox {path} new.flac")
         resampler = soxr.ResampleStream(rate, sample_rate_hz, file.channels, dtype="float64")
         # No longer than the file: a damaged header's thousand channels would take gigabytes.
         length = max(1, min(BLOCK_S * rate, len(file)))
-        for real in file.blocks(length, always_2d=True):
+        while len(real := file.read(length, always_2d=True)):
             yield to_int16(resampler.resample_chunk(real) if rate != sample_rate_hz else real,
                            str(path))
         if rate != sample_rate_hz:
@@ -166,32 +174,33 @@ def _soundfile() -> Any:
     return soundfile
 
 
-def _listed(folder: Path, hold_out: str, seed: int, tell: Tell, least: int) -> list[Recording]:
-    """Every file with its label, its speaker where known, and its split."""
+def _listed(folder: Path, hold_out: str, seed: int, tell: Tell, least: int
+            ) -> tuple[list[Recording], bool]:
+    """Every file with its label, its speaker where known, and its split; whether that is ours."""
     index = folder / "index.csv"
     found = _from_index(index) if index.exists() else _from_folders(folder)
     if hold_out:
-        return splits.hold_out(found, hold_out)
+        return splits.hold_out(found, hold_out), False
     both = splits.straddling(found)
     if both:
         tell(f"{folder} has speakers in more than one split ({', '.join(both[:5])}); "
              "splitting by speaker instead, so that no voice is on both sides")
     if both or not any(r.split for r in found):
         try:
-            return splits.by_speaker(found, seed)
+            return splits.by_speaker(found, seed), True
         except DataError:
             if least > 1:
                 raise
             # Too few to be split, and nothing is trained on them: all are what is measured.
-            return [dataclasses.replace(r, split="test") for r in found]
+            return [dataclasses.replace(r, split="test") for r in found], True
     train = [r for r in found if r.split == "train"]
     speakers = {r.speaker for r in train}
     # One voice cannot both teach and validate; training says what to do about that.
     if not train or any(r.split == "validation" for r in found) or (
             len(speakers) == 1 and "" not in speakers):
-        return found
+        return found, False
     held = iter(splits.by_speaker(train, seed, ("validation",)))
-    return [next(held) if r.split == "train" else r for r in found]
+    return [next(held) if r.split == "train" else r for r in found], False
 
 
 def _from_folders(folder: Path) -> list[Recording]:

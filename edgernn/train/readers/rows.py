@@ -206,6 +206,7 @@ def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str] 
     code = {label: i for i, label in enumerate(labels)}
     codes = np.array([code[name] for name in names], np.int64) if names is not None else \
         np.zeros(len(sequences), np.int64)
+    split_here = split is None
     if split is None:
         split = splits.three(codes, seed)
     if split.shape != codes.shape:
@@ -216,4 +217,5 @@ def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str] 
         raise DataError(f"{path} has the split {unknown[0]!r}; {', '.join(splits.SPLITS)} were "
                         "needed")
     lengths = np.array([len(s) for s in sequences], np.int64)
-    return SensorSet(labels, Sequences(rows, lengths, codes, split.astype("U10")), columns)
+    return SensorSet(labels, Sequences(rows, lengths, codes, split.astype("U10")), columns,
+                     split_here=split_here)

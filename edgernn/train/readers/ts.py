@@ -33,7 +33,8 @@ def read(path: Path, seed: int) -> SensorSet:
         raise DataError(f"{path} has sequences of {sorted(widths)} dimensions; one number for all "
                         "was needed. Repair the file")
     lengths = np.array([len(row) for row in every], np.int64)
-    return SensorSet(names, Sequences(np.concatenate(every), lengths, codes, split))
+    return SensorSet(names, Sequences(np.concatenate(every), lengths, codes, split),
+                     split_here=not test)
 
 
 def _pair(path: Path) -> tuple[Path, Path | None]:
