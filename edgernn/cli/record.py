@@ -65,9 +65,9 @@ for _option in (*LISTENING, *WATCHING):
 def _opened(source: str, wanted: WantedMicrophone, rate_hz: int) -> Any:
     if source == "mic":
         return wanted.open(rate_hz, rate_hz // 50)
-    from edgernn.sources.wav import WavSource
+    from edgernn.sources.wav import ResampledWav
 
-    return WavSource(source, rate_hz, rate_hz // 50, "the clips")
+    return ResampledWav(source, rate_hz, rate_hz // 50)
 
 
 def _words(clips: Any, label: str, speaker: str, heard: Any, missing: int, there: int) -> int:

@@ -135,6 +135,22 @@ def test_a_session_is_kept_and_the_next_one_goes_on(spoken, tmp_path):
     assert len(data.recordings) == 12
 
 
+@pytest.mark.parametrize("rate", [8000, 22050])
+def test_the_same_words_are_found_whatever_rate_is_kept(spoken, tmp_path, rate):
+    import soundfile
+
+    def lengths(rate):
+        out = tmp_path / str(rate)
+        done = record("--label", "computer", "--count", 4, "--out", out, "--input", spoken,
+                      "--rate", rate)
+        assert done.returncode == 0, done.stderr
+        found = [soundfile.info(path) for path in sorted(out.glob("computer/*.wav"))]
+        assert {one.samplerate for one in found} == {rate}
+        return [one.duration for one in found]
+
+    assert lengths(rate) == pytest.approx(lengths(RATE), abs=0.04)  # two blocks of loudness
+
+
 def test_speakers_are_counted_apart(tmp_path):
     clips = Clips(tmp_path, RATE)
     for speaker in ("ann", "bob", "ann"):
