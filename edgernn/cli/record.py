@@ -15,6 +15,8 @@ from edgernn.cli.numbers import FiniteRange
 from edgernn.errors import SourceError
 
 LABEL = re.compile(r"\w[\w .+'-]*")
+LEAST_MINUTES = 0.02
+"""Of a room, a second: less is noise that nobody can learn from, down to no sample at all."""
 
 
 @click.command()
@@ -24,7 +26,7 @@ LABEL = re.compile(r"\w[\w .+'-]*")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True,
               help="Folder to make, or to go on with; `edgernn train` takes it.")
 @click.option("--speaker", default="", help="Who speaks; models are judged by speakers held out.")
-@click.option("--background", type=FiniteRange(0, min_open=True), metavar="MINUTES",
+@click.option("--background", type=FiniteRange(LEAST_MINUTES), metavar="MINUTES",
               help="Record the room instead, all of it, as noise or negatives.")
 @click.option("--rate", "rate_hz", type=click.IntRange(8000, 48000), default=16000,
               show_default=True, help="Samples per second to keep.")

@@ -169,6 +169,14 @@ def test_a_room_is_kept_whole(spoken, tmp_path):
     assert len(samples) == 3 * rate
 
 
+def test_a_room_too_short_to_learn_from_is_refused(spoken, tmp_path):
+    done = record("--label", "room", "--background", 1e-7, "--out", tmp_path / "clips", "--input",
+                  spoken)
+    assert done.returncode == 2
+    assert "x>=0.02" in done.stderr
+    assert not (tmp_path / "clips").exists()
+
+
 class UnpluggedError(Exception):
     pass
 
