@@ -182,7 +182,7 @@ class Personalizer:
 def personalize(
     run: Path, clips: AudioSet, out: Path, settings: Settings = Settings(),
     noises: tuple[Samples, ...] = (),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, overwrite: bool = False,
 ) -> dict[str, Any]:
     """Make a run folder whose model knows one voice better, and say how much better.
 
@@ -200,6 +200,8 @@ def personalize(
         Background to mix in; by default the clips' own _background_noise_.
     progress : callable
         Told epochs done, and how many there are, over all folds and the last training.
+    overwrite : bool
+        Whether to replace `out` if it is a run folder, other than `run`.
 
     Returns
     -------
@@ -221,7 +223,7 @@ def personalize(
         done += 1
         progress(done, total)
 
-    with folder.making(out, overwrite=False) as place:
+    with folder.making(out, overwrite, run) as place:
         everything = np.arange(len(one.codes))
         heard = one.heard()
         before = one.right(one.run.arrays, heard)
