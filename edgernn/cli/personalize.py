@@ -55,7 +55,7 @@ def command(run: Path, clips: Path, out: Path, overwrite: bool, noise: tuple[Pat
             raise DataError(f"{clips} holds no recordings; label/*.wav of one voice were needed. "
                             "Record some: edgernn record")
         said = personalize(run, found, out, Settings(**options), read_sounds(noise, rate, tell),
-                           progress, overwrite)
+                           progress, overwrite, tell)
     Console(stderr=True).print(_table(said), highlight=False)
     print(json.dumps({"run": str(out), **said}), flush=True)
 

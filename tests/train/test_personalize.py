@@ -87,14 +87,17 @@ def test_what_it_writes_is_what_it_says_and_quantizes(said, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_spotter_learns_a_voice_and_hears_other_words_as_nothing(tmp_path):
+def test_a_spotter_learns_a_voice_and_hears_other_words_as_nothing_which_is_told(tmp_path):
     pytest.importorskip("keras", reason="the extra `train` is not installed")
     from edgernn.train.fit import fit
 
     fit(TrainConfig(task="spot", keywords=("low",), units=8, epochs=2, scenes=12, mels=20,
                     patience=2), audio_set(), tmp_path / "run")
-    found = personalize(tmp_path / "run", voice(2), tmp_path / "out", Settings(epochs=1, folds=2))
+    told = []
+    found = personalize(tmp_path / "run", voice(2), tmp_path / "out", Settings(epochs=1, folds=2),
+                        tell=told.append)
     assert found["own"]["of"] == 4
+    assert "does not listen for high, but for low" in told[0]
 
 
 @pytest.mark.slow
