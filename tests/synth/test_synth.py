@@ -17,6 +17,7 @@ from edgernn.errors import DataError, OutputError
 from edgernn.synth import rooms
 from edgernn.synth.corpus import make
 from edgernn.synth.espeak import the_espeak
+from edgernn.synth.phonemes import heard_in, plain
 from edgernn.synth.plan import OTHER, Wish, recipes
 
 pytestmark = pytest.mark.slow
@@ -146,6 +147,20 @@ def test_rooms_are_of_one_split_each_and_half_of_the_recordings_are_in_one():
     assert len(where) == 20
     assert all(len(splits) == 1 for splits in where.values())
     assert 0.4 < sum(each.room is not None for each in planned) / len(planned) < 0.6
+
+
+@needs_espeak
+@pytest.mark.parametrize("accent", ["cmn", "ru"])
+def test_a_phrase_of_another_language_is_confused_by_its_sounds_alone(accent):
+    """These voices say it by (en), and cmn pauses behind each word."""
+    wish = Wish(("hey robot",), count=10, others=200, accents=(accent,), nearest=2)
+    drawn = [each.text[2:-2] for each in recipes(wish, the_espeak()) if "[[" in each.text]
+    assert len(drawn) > 50
+    said = ["h", "eI", "r", "oU", "b", "0", "t"]
+    for text in drawn:
+        sounds = [plain(p) for word in text.split() for p in word.split("|")]
+        assert "(" not in text
+        assert heard_in(said, sounds) >= 2
 
 
 def test_a_room_echoes_as_long_as_rooms_do_and_a_seed_makes_it_again():
