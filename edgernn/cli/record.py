@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,8 +15,8 @@ import numpy as np
 from edgernn.cli.mic_options import LISTENING, WATCHING, WantedMicrophone, gather
 from edgernn.cli.numbers import FiniteRange
 from edgernn.errors import SourceError
+from edgernn.spec import LABEL
 
-LABEL = re.compile(r"\w[\w .+'-]*")
 LEAST_MINUTES = 0.02
 """Of a room, a second: less is noise that nobody can learn from, down to no sample at all."""
 
@@ -48,7 +47,8 @@ def command(label: str, count: int, out: Path, speaker: str, background: float |
 
     if not LABEL.fullmatch(label):
         raise click.UsageError(f"--label {label!r}: letters, digits, spaces and _ . - + ' were "
-                               "needed, since it becomes a folder's name")
+                               "needed, no space or dot at its end, since it becomes a folder's "
+                               "name")
     wanted = gather(named)
     if source != "mic":
         wanted.refuse("--input is a file")

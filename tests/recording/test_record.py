@@ -270,6 +270,9 @@ def test_silence_is_an_error_that_says_what_to_do(tmp_path):
     assert done.returncode == 1
     assert "Say the word alone" in done.stderr
     assert record("--label", "../x", "--out", tmp_path).returncode == 2
+    # As a folder's name `edgernn train` would refuse it.
+    assert record("--label", "yes.", "--out", tmp_path / "clips", "--input",
+                  tmp_path / "quiet.wav").returncode == 2
 
 
 def test_an_index_of_something_else_is_left_alone(tmp_path):
