@@ -44,14 +44,19 @@ class Clips:
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
-                found = list(reader)
+                columns, found = tuple(reader.fieldnames or ()), list(reader)
         except (OSError, UnicodeDecodeError, csv.Error) as problem:
             raise OutputError(f"{path} cannot be read ({problem}). Choose another --out") \
                 from problem
-        if tuple(reader.fieldnames or ()) not in (COLUMNS, NEEDED):
-            raise OutputError(f"{path} has the columns {', '.join(reader.fieldnames or ())}; "
+        if columns not in (COLUMNS, NEEDED):
+            raise OutputError(f"{path} has the columns {', '.join(columns) or 'none'}; "
                               f"{', '.join(NEEDED)} were needed to go on with it. Choose another "
                               "--out")
+        for number, line in enumerate(found, 2):
+            if None in line or None in line.values():
+                raise OutputError(f"line {number} of {path} has not as many cells as columns "
+                                  f"({len(columns)}), which were needed to go on with it. Repair "
+                                  "the line, or choose another --out")
         return found
 
     def count(self, label: str, speaker: str) -> int:

@@ -275,6 +275,16 @@ def test_silence_is_an_error_that_says_what_to_do(tmp_path):
                   tmp_path / "quiet.wav").returncode == 2
 
 
+@pytest.mark.parametrize(("text", "what"), [
+    ("", "columns none"), ("path,label,speaker\na.wav,yes,,me\n", "line 2"),
+    ("path,label,speaker\na.wav\n", "line 2")])
+def test_a_damaged_index_is_named_and_left_alone(tmp_path, text, what):
+    (tmp_path / "index.csv").write_text(text)
+    with pytest.raises(OutputError, match=what):
+        Clips(tmp_path, RATE).count("yes", "")
+    assert (tmp_path / "index.csv").read_text() == text
+
+
 def test_an_index_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "index.csv").write_text("file,text\na.wav,hello\n")
     with pytest.raises(OutputError, match="path, label, speaker were needed"):
