@@ -87,7 +87,8 @@ def _lines(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as problem:
         raise click.BadParameter(f"{path} cannot be read ({problem}); text in UTF-8 was needed",
                                  param_hint="--sentences") from problem
-    found = tuple(line.strip() for line in text.splitlines() if line.strip())
+    # espeak-ng says nothing to a line of dots.
+    found = tuple(line.strip() for line in text.splitlines() if any(map(str.isalnum, line)))
     if not found:
         raise click.BadParameter(f"{path} is empty; a sentence a line was needed",
                                  param_hint="--sentences")

@@ -155,6 +155,9 @@ def _soundfile() -> ModuleType:
 
 def _check_readable(path: Path) -> None:
     """libsndfile says "System error" to all of these."""
+    if path.is_dir():
+        raise SourceError(f"{path} is not a file but a folder; a recording is needed. Name one "
+                          "in it.")
     if path.exists() and not path.is_file():
         raise SourceError(f"{path} is not a file; a recording is needed. To read a pipe or a "
                           f"device, send raw s16le to stdin: --input - < {path}")

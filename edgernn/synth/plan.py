@@ -136,7 +136,8 @@ def _sentences(wish: Wish, espeak: Espeak, said: Sequence[Sequence[str]]) -> lis
                    for phrase in said for accent in set(wish.accents)) >= wish.nearest]
     if wish.others and not kept:
         raise DataError(f"all {len(wish.sentences)} sentences have something like "
-                        f"{wish.phrases[0]!r} in them; others were needed. Give --sentences FILE")
+                        f"{wish.phrases[0]!r} in them; others were needed. Give --sentences FILE, "
+                        "or a smaller --nearest")
     return kept
 
 

@@ -110,7 +110,7 @@ def test_what_is_no_recording_is_one_clear_error(tmp_path, content, message):
 
 
 def test_a_folder_and_a_name_with_nul_are_refused(tmp_path):
-    with pytest.raises(SourceError, match="is not a file"):
+    with pytest.raises(SourceError, match=r"is not a file but a folder; .* Name one in it"):
         WavSource(tmp_path, 16000, 320)
     with pytest.raises(SourceError, match="cannot be opened"):
         WavSource("a\0.wav", 16000, 320)

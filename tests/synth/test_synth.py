@@ -237,6 +237,19 @@ def test_what_would_be_no_label_or_one_voice_in_all_splits_is_refused(options, t
     assert not (tmp_path / "data").exists()
 
 
+@needs_espeak
+def test_a_line_of_dots_is_no_sentence(tmp_path):
+    (tmp_path / "sentences").write_text("what time is it\n...\n\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgernn", "synth", "--phrase", "hey robot", "--count", "10",
+         "--others", "20", "--rooms", "0", "--processes", "1", "--sentences",
+         str(tmp_path / "sentences"), "--out", str(tmp_path / "data")],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {row["text"] for row in rows(tmp_path / "data") if "[[" not in row["text"]} == \
+        {"hey robot", "what time is it"}
+
+
 def test_a_missing_espeak_says_what_to_install(tmp_path):
     code = ("import sys; sys.modules['espeakng_loader'] = None\n"
             "from edgernn.cli.main import main\n"
