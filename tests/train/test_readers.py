@@ -123,6 +123,16 @@ def test_a_folder_with_a_data_set_in_it_says_which(tmp_path):
         load(tmp_path)
 
 
+def test_background_noise_that_an_index_names_is_no_label(folder):
+    """As of `edgernn record --background 1 --label _background_noise_`."""
+    write(folder / "_background_noise_" / "0000.wav")
+    index(folder, [{"path": f.relative_to(folder), "label": f.parent.name}
+                   for f in sorted(folder.glob("*/*.wav"))])
+    found = load(folder)
+    assert found.labels == ("no", "yes")
+    assert len(found.noises) == 1
+
+
 def test_a_speaker_held_out_is_only_tested_on(folder):
     files = sorted(folder.glob("*/*.wav"))
     index(folder, [{"path": f.relative_to(folder), "label": f.parent.name, "speaker": f"s{i % 3}"}
