@@ -9,6 +9,7 @@ errors: an old reader must not half-understand a new model.
 import dataclasses
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from edgernn.errors import ModelError
 
 FORMAT = 4
 """Version of the layout of edgernn.json that this code writes; it reads all up to it."""
+
+LABEL = re.compile(r"\w([\w .+'-]*[\w+'-])?")
+"""A label: it becomes a name of files and folders, so no space or dot ends it."""
 
 TASKS = {
     "classify": "a sequence has one label, read on its last frame",

@@ -48,6 +48,10 @@ def command(recordings: tuple[Path, ...], model: Path | None, cache: Path, sched
             (cache / name).exists() for name in kept.get("made", [""]))).run(
                 extract, jobs, progress)
         skipped = [Skipped(Path(path), why) for one in done for path, why in one["skipped"]]
+        if len(skipped) == len(paths):
+            raise DataError(f"{skipped[0].path} is {skipped[0].reason}, and no other of the "
+                            f"{len(paths)} recordings given can be used; one was needed. Copy or "
+                            "record them again")
         refuse_or_tell(skipped, False, tell)
     print(json.dumps({"cache": str(cache), "recordings": len(paths) - len(skipped),
                       "frames": sum(one["frames"] for one in done)}), flush=True)

@@ -13,6 +13,7 @@ from edgernn.cli.numbers import FiniteRange
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", required=True, type=click.Path(path_type=Path),
               help="Run folder to make, for `edgernn quantize` with the same --profile.")
+@click.option("--overwrite", is_flag=True, help="Replace that run folder if it is there.")
 @click.option("--profile", type=click.Choice(["int8", "int8x16", "int16x8"]), default="int8",
               show_default=True, help="Whose rounding to learn to do without.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True,
@@ -28,7 +29,7 @@ from edgernn.cli.numbers import FiniteRange
                                       "sequence, carried over, or in both.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Of the order of sequences.")
-def command(run: Path, out: Path, **settings: Any) -> None:
+def command(run: Path, out: Path, overwrite: bool, **settings: Any) -> None:
     """Fine-tune the trained RUN folder for one integer profile.
 
     Every frame goes through the integers that a device will compute; weights are moved so
@@ -49,5 +50,5 @@ def command(run: Path, out: Path, **settings: Any) -> None:
             bars.update(task, completed=epoch.epoch, description=(
                 f"loss {epoch.loss:.4f}  reset {epoch.reset:.4g}  carry {epoch.carry:.4g}"))
 
-        said = finetune(run, out, Tuning(**settings), tell)
+        said = finetune(run, out, Tuning(**settings), tell, overwrite)
     print(json.dumps({"run": str(out), **said}), flush=True)

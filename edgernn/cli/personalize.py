@@ -15,6 +15,7 @@ from edgernn.cli.numbers import FiniteRange
               help="Folder of label/*.wav of one voice, as `edgernn record` makes it.")
 @click.option("--out", required=True, type=click.Path(path_type=Path),
               help="Run folder to make, for `edgernn quantize`.")
+@click.option("--overwrite", is_flag=True, help="Replace that run folder if it is there.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path, exists=True),
               help="Recording or folder of background noise to mix in; may be given again.")
 @click.option("--layers", type=click.IntRange(1), default=2, show_default=True,
@@ -28,7 +29,8 @@ from edgernn.cli.numbers import FiniteRange
               show_default=True, help="In which integers before and after are measured.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Of the order of clips and of all that is drawn.")
-def command(run: Path, clips: Path, out: Path, noise: tuple[Path, ...], **options: Any) -> None:
+def command(run: Path, clips: Path, out: Path, overwrite: bool, noise: tuple[Path, ...],
+            **options: Any) -> None:
     """Fine-tune the last layers of the trained RUN folder on a few clips of one voice.
 
     Says how many clips the integer step gets right before and after, each clip judged by a model
@@ -45,7 +47,7 @@ def command(run: Path, clips: Path, out: Path, noise: tuple[Path, ...], **option
     from edgernn.train.readers import read
     from edgernn.train.readers.audio import read_sounds
 
-    refuse_existing(out, overwrite=False)
+    refuse_existing(out, overwrite, run)
     rate = sample_rate(run)
     with told("epochs") as (tell, progress):
         found = read(clips, sample_rate_hz=rate, tell=tell)
@@ -53,7 +55,7 @@ def command(run: Path, clips: Path, out: Path, noise: tuple[Path, ...], **option
             raise DataError(f"{clips} holds no recordings; label/*.wav of one voice were needed. "
                             "Record some: edgernn record")
         said = personalize(run, found, out, Settings(**options), read_sounds(noise, rate, tell),
-                           progress)
+                           progress, overwrite, tell)
     Console(stderr=True).print(_table(said), highlight=False)
     print(json.dumps({"run": str(out), **said}), flush=True)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from edgernn.spec import LABEL
 from edgernn.synth.espeak import ACCENTS
-from edgernn.synth.plan import FEWEST
+from edgernn.synth.plan import FEWEST, OTHER
 
 
 @click.command()
@@ -68,12 +69,15 @@ def command(phrases: tuple[str, ...], count: int, others: int | None, out: Path,
 
 
 def spoken_phrases(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Phrases in small letters, each once; a usage error for what cannot be spoken."""
+    """Phrases in small letters, each once; a usage error for what cannot be a label."""
     found = tuple(dict.fromkeys(" ".join(phrase.lower().split()) for phrase in given))
     for phrase in found:
-        if not any(map(str.isalnum, phrase)) or set(phrase) & set(",[]/\\"):
-            raise click.BadParameter(f"{phrase!r}; words without commas, brackets and slashes were "
-                                     "needed")
+        if not LABEL.fullmatch(phrase) or not any(map(str.isalnum, phrase)):
+            raise click.BadParameter(f"{phrase!r}; words of letters and digits, spaces and _ . - + "
+                                     "' were needed, no dot at the end, since it becomes a label")
+        if phrase == OTHER:
+            raise click.BadParameter(f"{phrase!r} is what everything else is called; another "
+                                     "phrase was needed")
     return found
 
 
@@ -83,7 +87,8 @@ def _lines(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as problem:
         raise click.BadParameter(f"{path} cannot be read ({problem}); text in UTF-8 was needed",
                                  param_hint="--sentences") from problem
-    found = tuple(line.strip() for line in text.splitlines() if line.strip())
+    # espeak-ng says nothing to a line of dots.
+    found = tuple(line.strip() for line in text.splitlines() if any(map(str.isalnum, line)))
     if not found:
         raise click.BadParameter(f"{path} is empty; a sentence a line was needed",
                                  param_hint="--sentences")

@@ -13,7 +13,9 @@ from edgernn import files
 from edgernn.errors import OutputError
 
 INDEX = "index.csv"
-COLUMNS = ("path", "label", "speaker")
+COLUMNS = ("path", "label", "speaker", "source", "until_s")
+NEEDED = COLUMNS[:3]
+"""Of an index that is gone on with; the others are empty where a microphone was heard."""
 SOUNDS = (".wav", ".flac")
 
 
@@ -23,6 +25,8 @@ class Clips:
 
     folder: Path
     rate_hz: int
+    source: str = ""
+    """SHA-256 of the recording that clips are cut out of; empty: a microphone is heard."""
 
     def lines(self) -> list[dict[str, str]]:
         """The index as it is; without one, the clips that are there, of nobody in particular.
@@ -34,29 +38,44 @@ class Clips:
         """
         path = self.folder / INDEX
         if not path.exists():
-            return [dict(zip(COLUMNS, (str(clip.relative_to(self.folder)), clip.parent.name, ""),
-                             strict=True))
+            return [{"path": str(clip.relative_to(self.folder)), "label": clip.parent.name,
+                     "speaker": ""}
                     for clip in sorted(self.folder.glob("*/*")) if clip.suffix in SOUNDS]
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
-                found = list(reader)
+                columns, found = tuple(reader.fieldnames or ()), list(reader)
         except (OSError, UnicodeDecodeError, csv.Error) as problem:
             raise OutputError(f"{path} cannot be read ({problem}). Choose another --out") \
                 from problem
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise OutputError(f"{path} has the columns {', '.join(reader.fieldnames or ())}; "
-                              f"{', '.join(COLUMNS)} were needed to go on with it. Choose another "
+        if columns not in (COLUMNS, NEEDED):
+            raise OutputError(f"{path} has the columns {', '.join(columns) or 'none'}; "
+                              f"{', '.join(NEEDED)} were needed to go on with it. Choose another "
                               "--out")
+        for number, line in enumerate(found, 2):
+            if None in line or None in line.values():
+                raise OutputError(f"line {number} of {path} has not as many cells as columns "
+                                  f"({len(columns)}), which were needed to go on with it. Repair "
+                                  "the line, or choose another --out")
         return found
 
     def count(self, label: str, speaker: str) -> int:
         """How many there are of that label by that speaker."""
         return sum((line["label"], line["speaker"]) == (label, speaker)
-                   and (self.folder / line["path"]).exists() for line in self.lines())
+                   for line in self._there())
 
-    def add(self, label: str, speaker: str, samples: NDArray[np.int16]) -> Path:
-        """Keep one more.
+    def taken_s(self) -> float:
+        """Seconds of the recording up to the end of the last clip of it, whatever its label."""
+        return max((float(line["until_s"]) for line in self._there()
+                    if self.source and line.get("source") == self.source), default=0.0)
+
+    def _there(self) -> list[dict[str, str]]:
+        """Lines whose clips were not deleted."""
+        return [line for line in self.lines() if (self.folder / line["path"]).exists()]
+
+    def add(self, label: str, speaker: str, samples: NDArray[np.int16], until_s: float = 0.0
+            ) -> Path:
+        """Keep one more, which ends `until_s` seconds after the recording's beginning.
 
         Raises
         ------
@@ -74,8 +93,9 @@ class Clips:
                      default=-1) + 1
         path = own / f"{number:04d}.wav"
         write_wav(path, samples, self.rate_hz)
-        lines.append(dict(zip(COLUMNS, (str(path.relative_to(self.folder)), label, speaker),
-                              strict=True)))
+        lines.append({"path": str(path.relative_to(self.folder)), "label": label,
+                      "speaker": speaker, "source": self.source,
+                      "until_s": f"{until_s:.6f}" if self.source else ""})
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()

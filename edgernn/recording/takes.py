@@ -32,6 +32,9 @@ class Take:
 
     samples: NDArray[np.int16]
     """With `MARGIN_S` on either side."""
+    begin_s: float
+    end_s: float
+    """Of the word alone, since the first sample."""
     peak_dbfs: float
     loud_dbfs: float
     """Of the loudest block."""
@@ -55,6 +58,7 @@ class Takes:
         self._rest = np.zeros(0, np.int16)
         self._blocks: list[NDArray[np.int16]] = []
         self._levels: list[float] = []
+        self._past = 0  # blocks before these
         self._begun = -1  # block in which the word began
         self._silent_since = 0
 
@@ -95,6 +99,7 @@ class Takes:
                 self._begun, self._silent_since = now - len(last), 0
             elif now * BLOCK_S > 2 * FLOOR_S:  # the room is what was heard lately
                 del self._blocks[0], self._levels[0]
+                self._past += 1
             return None
         quiet = self._levels[-1] <= self._least()
         self._silent_since = self._silent_since + 1 if quiet else 0
@@ -119,10 +124,13 @@ class Takes:
         floor, loud = self._floor(), max(self._levels[self._begun:end])
         peak = dbfs(float(np.abs(said.astype(np.int32)).max()))
         clipped = float(np.mean(np.abs(said.astype(np.int32)) >= FULL - 1))
-        take = Take(samples, peak, loud, floor, _fault(len(said) / self.rate_hz, long, clipped,
-                                                       loud, floor))
+        begin_s, end_s = ((self._past + at) * self.block / self.rate_hz
+                          for at in (self._begun, end))
+        take = Take(samples, begin_s, end_s, peak, loud, floor,
+                    _fault(len(said) / self.rate_hz, long, clipped, loud, floor))
         # What followed the word is the room before the next one.
         self._blocks, self._levels = self._blocks[end:], self._levels[end:]
+        self._past += end
         self._begun, self._silent_since = -1, 0
         return take
 

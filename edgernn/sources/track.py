@@ -122,6 +122,6 @@ def _resampler(from_hz: int, to_hz: int) -> Any:
     try:
         import soxr
     except (ImportError, OSError) as problem:
-        raise SourceError(f"The microphone records at {from_hz} Hz and the model needs {to_hz} Hz; "
-                          'to resample, soxr is needed: pip install "edgernn[audio]"') from problem
+        raise SourceError(f"The audio is sampled at {from_hz} Hz and {to_hz} Hz were needed; to "
+                          'resample, soxr is needed: pip install "edgernn[audio]"') from problem
     return soxr.ResampleStream(from_hz, to_hz, 1, "float32", "HQ")

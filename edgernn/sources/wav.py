@@ -6,9 +6,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from edgernn.errors import SourceError
 from edgernn.frames import Frame
 from edgernn.sources.source import Source, to_int16
+from edgernn.sources.track import Track
 
 UNKNOWN_LENGTH = 0x7FFF0000
 """Recorders that write to a pipe leave the length of a wav at this or more, or at 0."""
@@ -42,13 +45,7 @@ class WavSource(Source):
         super().__init__(rate_hz, block)
         self.path = Path(path)
         self._soundfile = _soundfile()
-        _check_readable(self.path)
-        try:
-            self._file: Any = self._soundfile.SoundFile(str(self.path))
-        except self._soundfile.LibsndfileError as problem:
-            raise SourceError(f"{self.path} cannot be read as audio ({problem.error_string}); wav, "
-                              f"flac or ogg is needed. Convert it: sox {self.path} "
-                              f"-r {rate_hz} -c 1 out.wav") from problem
+        self._file = _opened(self.path, rate_hz)
         try:
             self._check(needed_by)
         except SourceError:
@@ -98,6 +95,53 @@ class WavSource(Source):
         self._file.close()
 
 
+class ResampledWav(Source):
+    """A recording of any rate, resampled to `rate_hz`; times are those of the sound itself.
+
+    Parameters
+    ----------
+    path : path
+    rate_hz : int
+        Samples per second that are wanted.
+    block : int
+        Samples per frame.
+
+    Raises
+    ------
+    SourceError
+        As `WavSource`, but for its rate; and if soxr is needed and not installed.
+    """
+
+    def __init__(self, path: str | Path, rate_hz: int, block: int) -> None:
+        super().__init__(rate_hz, block)
+        with _opened(Path(path), rate_hz) as file:
+            own_hz = file.samplerate
+        self._track = Track(rate_hz, block)
+        self._track.begin(own_hz)
+        self._wav = WavSource(path, own_hz, block)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._wav:
+            yield from self._track.push(frame.samples.astype(np.float32))
+        yield from self._track.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._wav.close()
+
+
+def _opened(path: Path, rate_hz: int) -> Any:
+    """The file, not yet read."""
+    soundfile = _soundfile()
+    _check_readable(path)
+    try:
+        return soundfile.SoundFile(str(path))
+    except soundfile.LibsndfileError as problem:
+        raise SourceError(f"{path} cannot be read as audio ({problem.error_string}); wav, flac or "
+                          f"ogg is needed. Convert it: sox {path} -r {rate_hz} -c 1 out.wav"
+                          ) from problem
+
+
 def _soundfile() -> ModuleType:
     try:
         import soundfile
@@ -111,6 +155,9 @@ def _soundfile() -> ModuleType:
 
 def _check_readable(path: Path) -> None:
     """libsndfile says "System error" to all of these."""
+    if path.is_dir():
+        raise SourceError(f"{path} is not a file but a folder; a recording is needed. Name one "
+                          "in it.")
     if path.exists() and not path.is_file():
         raise SourceError(f"{path} is not a file; a recording is needed. To read a pipe or a "
                           f"device, send raw s16le to stdin: --input - < {path}")

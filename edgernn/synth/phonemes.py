@@ -8,6 +8,9 @@ import numpy as np
 
 VOWEL = re.compile(r"[',]*[aeiouyAEIOUVY03@&]")
 """How espeak-ng's mnemonics of vowels begin; stress is written before them."""
+SWITCH = re.compile(r"\(.*\)")
+"""Where espeak-ng goes over to the voice of another language, such as (en), and back."""
+PAUSE = re.compile(r"_")
 TRIES = 200
 """Edits drawn before it is said that nothing was far enough."""
 
@@ -19,6 +22,17 @@ def plain(phoneme: str) -> str:
     ('u', 't', '0')
     """
     return re.sub(r"(?<=.)[0-9#:;]+$", "", phoneme.lstrip("',"))
+
+
+def audible(words: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Words without what espeak-ng writes among their phonemes and nobody hears.
+
+    >>> audible([["(en)", "h", "'eI", "_", ""], ["_:"], ["b", "0", "t", "(cmn)"]])
+    (('h', "'eI"), ('b', '0', 't'))
+    """
+    found = (tuple(p for p in word if p and not SWITCH.match(p) and not PAUSE.match(p))
+             for word in words)
+    return tuple(word for word in found if word)
 
 
 def edits(a: Sequence[str], b: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from edgernn.errors import DataError
 from edgernn.synth.espeak import ACCENTS, UNNATURAL, Espeak, variants
-from edgernn.synth.phonemes import VOWEL, Confuser, heard_in, plain
+from edgernn.synth.phonemes import SWITCH, VOWEL, Confuser, audible, heard_in, plain
 from edgernn.synth.sentences import NEUTRAL
 
 OTHER = "_other_"
@@ -116,7 +116,7 @@ def _voices(seed: int) -> dict[str, list[str]]:
 
 
 def _sounds(espeak: Espeak, text: str, accent: str) -> tuple[str, ...]:
-    return tuple(plain(p) for word in espeak.phonemes(text, accent) for p in word)
+    return tuple(plain(p) for word in audible(espeak.phonemes(text, accent)) for p in word)
 
 
 def _said(wish: Wish, espeak: Espeak) -> tuple[tuple[str, ...], ...]:
@@ -136,7 +136,8 @@ def _sentences(wish: Wish, espeak: Espeak, said: Sequence[Sequence[str]]) -> lis
                    for phrase in said for accent in set(wish.accents)) >= wish.nearest]
     if wish.others and not kept:
         raise DataError(f"all {len(wish.sentences)} sentences have something like "
-                        f"{wish.phrases[0]!r} in them; others were needed. Give --sentences FILE")
+                        f"{wish.phrases[0]!r} in them; others were needed. Give --sentences FILE, "
+                        "or a smaller --nearest")
     return kept
 
 
@@ -145,12 +146,14 @@ def _confusers(wish: Wish, espeak: Espeak, said: tuple[tuple[str, ...], ...]
     """One of each phrase, by accent."""
     found = {}
     for accent in set(wish.accents):
+        # With pauses, though one that is drawn counts as an edit and is hardly heard: without
+        # them a seed would draw other phrases than it did.
         sounds = sorted({p.lstrip("',") for text in (*wish.sentences, *wish.phrases)
-                         for word in espeak.phonemes(text, accent) for p in word} - {""})
+                         for word in espeak.phonemes(text, accent) for p in word
+                         if not SWITCH.match(p)} - {""})
         vowels = tuple(p for p in sounds if VOWEL.match(p))
         consonants = tuple(p for p in sounds if not VOWEL.match(p))
         found[accent] = [
-            Confuser(tuple(tuple(p for p in word if p)
-                           for word in espeak.phonemes(phrase, accent)),
-                     said, vowels, consonants, wish.nearest) for phrase in wish.phrases]
+            Confuser(audible(espeak.phonemes(phrase, accent)), said, vowels, consonants,
+                     wish.nearest) for phrase in wish.phrases]
     return found

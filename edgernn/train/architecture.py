@@ -94,6 +94,11 @@ class Architecture:
             tree: Any = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as problem:
             parts = sorted(part.parent.name for part in path.parent.glob("*/architecture.json"))
+            # A part has none of its own; the folder of `edgernn new` has a whole run in it.
+            runs = [part for part in parts if (path.parent / part / "config.yaml").exists()]
+            if runs:
+                raise ModelError(f"{path.parent} is no run folder, but {path.parent / runs[0]} is "
+                                 "one. Name that") from problem
             if parts:
                 raise ModelError(f"{path.parent} is a run of several parts ({', '.join(parts)}), "
                                  "each of them a network; a run of one was needed. Quantize it "

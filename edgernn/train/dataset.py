@@ -1,6 +1,5 @@
 """Recordings, sensor sequences and texts with their labels, speakers and splits."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.errors import DataError
+from edgernn.spec import LABEL
 from edgernn.train.sequences import Sequences
 
 SHORTEST_S = 0.1
@@ -131,7 +131,7 @@ def check_labels(labels: Iterable[str], where: Path, least: int = 2) -> tuple[st
 
 def check_label(label: str, where: Path) -> None:
     """Refuse a label that is no file-safe name, by a DataError that says so."""
-    if not re.fullmatch(r"\w[\w .+'-]*", label) or label.endswith((".", " ")):
+    if not LABEL.fullmatch(label):
         raise DataError(f"{where} has the label {label!r}; letters, digits, spaces and _ . - + "
                         "' were needed, since labels become file names. Rename it")
 

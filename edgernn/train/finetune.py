@@ -130,7 +130,8 @@ class Adam:
 
 
 def finetune(run: Path, out: Path, tuning: Tuning,
-             progress: Callable[[Epoch], None] = lambda epoch: None) -> dict[str, Any]:
+             progress: Callable[[Epoch], None] = lambda epoch: None,
+             overwrite: bool = False) -> dict[str, Any]:
     """Fine-tune a run for one integer profile, and write a new run folder.
 
     Parameters
@@ -144,6 +145,8 @@ def finetune(run: Path, out: Path, tuning: Tuning,
     tuning : Tuning
     progress : callable
         Told of each epoch.
+    overwrite : bool
+        Whether to replace `out` if it is a run folder, other than `run`.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def finetune(run: Path, out: Path, tuning: Tuning,
                           f"needed, of task {', '.join(METRICS)}. Fine-tune another")
     arrays = read_arrays(run)
     tuner = Tuner(architecture, arrays, load_sequences(run, network.architecture.features), tuning)
-    with folder.making(out, overwrite=False) as place:
+    with folder.making(out, overwrite, run) as place:
         before = tuner.measured()
         best, best_arrays = before, arrays
         for number in range(1, tuning.epochs + 1):

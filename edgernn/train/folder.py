@@ -59,7 +59,7 @@ class Unfinished:
 
 
 @contextlib.contextmanager
-def making(out: Path, overwrite: bool) -> Iterator[Unfinished]:
+def making(out: Path, overwrite: bool, read: Path | None = None) -> Iterator[Unfinished]:
     """Where to make the run folder `out`; it is moved there if the block ends well.
 
     If the block does not, only what the run can go on from is left.
@@ -67,9 +67,9 @@ def making(out: Path, overwrite: bool) -> Iterator[Unfinished]:
     Raises
     ------
     OutputError
-        If `out` is there already or cannot be written.
+        If `out` is there already, is the run that is `read`, or cannot be written.
     """
-    refuse_existing(out, overwrite)
+    refuse_existing(out, overwrite, read)
     place = Unfinished.of(out)
     try:
         place.path.mkdir(parents=True, exist_ok=True)
@@ -104,17 +104,20 @@ def record(run: Path, config: TrainConfig, metrics: Mapping[str, Any], history: 
         writer.writerows(vars(epoch) for epoch in history)
 
 
-def refuse_existing(out: Path, overwrite: bool) -> None:
+def refuse_existing(out: Path, overwrite: bool, read: Path | None = None) -> None:
     """Fail before the work, not after it, where a run cannot be written.
 
     Raises
     ------
     OutputError
-        If `out` is there, and not to be replaced or no run folder.
+        If `out` is there, and not to be replaced, the run that is `read`, or no run folder.
     """
     if out.exists() and not overwrite:
         raise OutputError(f"{out} is there already; training does not write over it. Choose "
                           "another --out, or pass --overwrite")
+    if read and out.resolve() == read.resolve():
+        raise OutputError(f"{out} is the run that is read here, and would be lost. Choose another "
+                          "--out")
     if out.exists() and not (out / "config.yaml").exists() and \
             not (out.is_dir() and not any(out.iterdir())):
         raise OutputError(f"{out} is no run folder (it has no config.yaml), so --overwrite does "

@@ -26,7 +26,7 @@ from edgernn.train.architecture import Architecture
 from edgernn.train.batches import Lesson
 from edgernn.train.calibrate import calibrate
 from edgernn.train.config import TrainConfig, load
-from edgernn.train.dataset import AudioSet, Samples
+from edgernn.train.dataset import AudioSet, Samples, Tell
 from edgernn.train.emulated import EmulatedModel
 from edgernn.train.fit import Arrays
 from edgernn.train.lessons import ClipTeacher, SceneTeacher, Teacher, asked, rows_of
@@ -182,7 +182,8 @@ class Personalizer:
 def personalize(
     run: Path, clips: AudioSet, out: Path, settings: Settings = Settings(),
     noises: tuple[Samples, ...] = (),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, overwrite: bool = False,
+    tell: Tell = lambda message: None,
 ) -> dict[str, Any]:
     """Make a run folder whose model knows one voice better, and say how much better.
 
@@ -200,6 +201,10 @@ def personalize(
         Background to mix in; by default the clips' own _background_noise_.
     progress : callable
         Told epochs done, and how many there are, over all folds and the last training.
+    overwrite : bool
+        Whether to replace `out` if it is a run folder, other than `run`.
+    tell : callable
+        Told which clips count as nothing said.
 
     Returns
     -------
@@ -213,26 +218,30 @@ def personalize(
     ConfigError, DataError, ModelError, OutputError, QuantizeError
     """
     one = Personalizer(run, clips, settings, noises)
+    listened = one.run.architecture.labels
+    if unknown := sorted(set(clips.labels) - set(listened)):
+        tell(f"{run} does not listen for {', '.join(unknown)}, but for {', '.join(listened[1:])}: "
+             "what says that is learned as nothing said")
     folds = dealt(one.codes, settings.folds)
     done, total = 0, (len(folds) + 1) * settings.epochs
 
-    def tell(epoch: Epoch) -> None:
+    def count(epoch: Epoch) -> None:
         nonlocal done
         done += 1
         progress(done, total)
 
-    with folder.making(out, overwrite=False) as place:
+    with folder.making(out, overwrite, run) as place:
         everything = np.arange(len(one.codes))
         heard = one.heard()
         before = one.right(one.run.arrays, heard)
         after = {name: np.zeros(len(heard), bool) for name in STATES}
         for fold in folds:
-            arrays = one.learned(np.setdiff1d(everything, fold), tell)
+            arrays = one.learned(np.setdiff1d(everything, fold), count)
             # All clips are played, so that the carried state is that of `before`.
             found = one.right(arrays, heard)
             for name in STATES:
                 after[name][fold] = found[name][fold]
-        arrays = one.learned(everything, tell)
+        arrays = one.learned(everything, count)
         said = {**dataclasses.asdict(settings), "folds": len(folds), "own": _told(before, after)}
         truth = _others(one.run.sequences)
         if truth is not None:

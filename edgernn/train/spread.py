@@ -105,7 +105,7 @@ class Spread:
             return None
         except OSError as problem:
             raise OutputError(f"{self.kept} cannot be used ({problem}); a folder to keep results "
-                              "in was needed. Choose another --work") from problem
+                              "in was needed. Choose another place") from problem
         return found if written == _sealed(key, found) and self.holds(found) else None
 
     def _computed(self, work: Callable[..., Result], jobs: list[tuple[int, tuple[Any, ...]]]

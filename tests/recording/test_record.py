@@ -106,11 +106,22 @@ def record(*arguments):
 
 @pytest.fixture
 def spoken(tmp_path):
+    return session(tmp_path / "session.wav", range(9))
+
+
+def session(path, seeds):
+    """A recording of words, one a seed."""
     soundfile = pytest.importorskip("soundfile")
-    path = tmp_path / "session.wav"
-    soundfile.write(path, audio(room(1), *(part for i in range(4) for part in
+    soundfile.write(path, audio(room(1), *(part for i in seeds for part in
                                            (said(seed=i), room(1, seed=i)))), RATE)
     return path
+
+
+def kept(out):
+    """The samples of all clips in a folder."""
+    import soundfile
+
+    return [soundfile.read(path, dtype="int16")[0] for path in sorted(out.glob("*/*.wav"))]
 
 
 def test_a_session_is_kept_and_the_next_one_goes_on(spoken, tmp_path):
@@ -123,7 +134,8 @@ def test_a_session_is_kept_and_the_next_one_goes_on(spoken, tmp_path):
     assert json.loads(done.stdout)["there"] == 5
     done = record("--label", "computer", "--count", 30, "--out", out, "--input", spoken)
     assert "the audio ended with 9 of 30" in done.stderr
-    done = record("--label", "alexa", "--count", 3, "--out", out, "--input", spoken)
+    done = record("--label", "alexa", "--count", 3, "--out", out, "--input",
+                  session(tmp_path / "other.wav", range(20, 24)))
     assert done.returncode == 0
     with (out / "index.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -133,6 +145,75 @@ def test_a_session_is_kept_and_the_next_one_goes_on(spoken, tmp_path):
     data = read(out)
     assert data.labels == ("alexa", "computer")
     assert len(data.recordings) == 12
+
+
+def test_a_word_of_a_recording_is_taken_once_however_often_it_is_gone_on_with(spoken, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "clips"
+    record("--label", "computer", "--count", 9, "--out", whole, "--input", spoken)
+    for label, speaker, count in (("computer", "", 2), ("computer", "ann", 3), ("alexa", "", 3)):
+        done = record("--label", label, "--speaker", speaker, "--count", count, "--out", out,
+                      "--input", spoken)
+        assert done.returncode == 0, done.stderr
+    assert "s of this recording before" in done.stderr
+    moved = spoken.rename(tmp_path / "moved.wav")
+    assert record("--label", "computer", "--count", 3, "--out", out, "--input",
+                  moved).returncode == 0
+    assert len(kept(out)) == 9
+    assert {one.tobytes() for one in kept(out)} == {one.tobytes() for one in kept(whole)}
+    done = record("--label", "computer", "--count", 4, "--out", out, "--input", moved)
+    assert done.returncode == 1
+    assert "Give another recording" in done.stderr
+    assert len(kept(out)) == 9
+
+
+def test_clips_that_were_deleted_are_taken_again(spoken, tmp_path):
+    found = []
+    for _ in range(2):
+        done = record("--label", "computer", "--count", 2, "--out", tmp_path / "clips", "--input",
+                      spoken)
+        assert done.returncode == 0, done.stderr
+        found.append([one.tobytes() for one in kept(tmp_path / "clips")])
+        for path in (tmp_path / "clips").glob("*/*.wav"):
+            path.unlink()
+    assert found[0] == found[1]
+
+
+def test_a_room_in_a_recording_is_kept_once_to_its_end(spoken, tmp_path):
+    import soundfile
+
+    out, codes = tmp_path / "clips", []
+    for _ in range(4):
+        codes.append(record("--label", "room", "--background", 0.1, "--out", out, "--input",
+                            spoken).returncode)
+    assert codes == [0, 0, 0, 1]
+    np.testing.assert_array_equal(np.concatenate(kept(out)),
+                                  soundfile.read(spoken, dtype="int16")[0])
+
+
+def test_an_index_from_before_recordings_were_known_again_is_gone_on_with(spoken, tmp_path):
+    out = tmp_path / "clips"
+    (out / "computer").mkdir(parents=True)
+    (out / "computer" / "0000.wav").write_bytes(b"RIFF")
+    (out / "index.csv").write_text("path,label,speaker\ncomputer/0000.wav,computer,\n")
+    done = record("--label", "computer", "--count", 3, "--out", out, "--input", spoken)
+    assert json.loads(done.stdout)["there"] == 3
+    assert len((out / "index.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("rate", [8000, 22050])
+def test_the_same_words_are_found_whatever_rate_is_kept(spoken, tmp_path, rate):
+    import soundfile
+
+    def lengths(rate):
+        out = tmp_path / str(rate)
+        done = record("--label", "computer", "--count", 4, "--out", out, "--input", spoken,
+                      "--rate", rate)
+        assert done.returncode == 0, done.stderr
+        found = [soundfile.info(path) for path in sorted(out.glob("computer/*.wav"))]
+        assert {one.samplerate for one in found} == {rate}
+        return [one.duration for one in found]
+
+    assert lengths(rate) == pytest.approx(lengths(RATE), abs=0.04)  # two blocks of loudness
 
 
 def test_speakers_are_counted_apart(tmp_path):
@@ -151,6 +232,14 @@ def test_a_room_is_kept_whole(spoken, tmp_path):
 
     samples, rate = soundfile.read(tmp_path / "clips" / "room" / "0000.wav", dtype="int16")
     assert len(samples) == 3 * rate
+
+
+def test_a_room_too_short_to_learn_from_is_refused(spoken, tmp_path):
+    done = record("--label", "room", "--background", 1e-7, "--out", tmp_path / "clips", "--input",
+                  spoken)
+    assert done.returncode == 2
+    assert "x>=0.02" in done.stderr
+    assert not (tmp_path / "clips").exists()
 
 
 class UnpluggedError(Exception):
@@ -181,6 +270,19 @@ def test_silence_is_an_error_that_says_what_to_do(tmp_path):
     assert done.returncode == 1
     assert "Say the word alone" in done.stderr
     assert record("--label", "../x", "--out", tmp_path).returncode == 2
+    # As a folder's name `edgernn train` would refuse it.
+    assert record("--label", "yes.", "--out", tmp_path / "clips", "--input",
+                  tmp_path / "quiet.wav").returncode == 2
+
+
+@pytest.mark.parametrize(("text", "what"), [
+    ("", "columns none"), ("path,label,speaker\na.wav,yes,,me\n", "line 2"),
+    ("path,label,speaker\na.wav\n", "line 2")])
+def test_a_damaged_index_is_named_and_left_alone(tmp_path, text, what):
+    (tmp_path / "index.csv").write_text(text)
+    with pytest.raises(OutputError, match=what):
+        Clips(tmp_path, RATE).count("yes", "")
+    assert (tmp_path / "index.csv").read_text() == text
 
 
 def test_an_index_of_something_else_is_left_alone(tmp_path):

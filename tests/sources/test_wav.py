@@ -8,6 +8,7 @@ import pytest
 
 from edgernn.errors import SourceError
 from edgernn.sources import WavSource
+from edgernn.sources.wav import ResampledWav
 
 soundfile = pytest.importorskip("soundfile", reason='pip install "edgernn[audio]"')
 SAMPLES = np.random.default_rng(0).integers(-32768, 32768, 16123).astype(np.int16)
@@ -54,6 +55,22 @@ def test_floats_beyond_one_saturate(tmp_path):
     assert heard(tmp_path / "a.wav").tolist() == [32767, -32768, 16384]
 
 
+def test_a_recording_of_the_wanted_rate_is_not_touched_by_resampling(tmp_path):
+    soundfile.write(tmp_path / "a.wav", SAMPLES, 16000)
+    with ResampledWav(tmp_path / "a.wav", 16000, 320) as source:
+        np.testing.assert_array_equal(
+            np.concatenate([frame.samples for frame in source]), SAMPLES)
+
+
+def test_a_recording_of_another_rate_lasts_as_long(tmp_path):
+    soundfile.write(tmp_path / "a.wav", SAMPLES, 44100)
+    with ResampledWav(tmp_path / "a.wav", 16000, 320) as source:
+        frames = list(source)
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(len(frames)) * 0.02)
+    count = sum(len(frame.samples) for frame in frames)
+    assert count == pytest.approx(len(SAMPLES) * 16000 / 44100, abs=1)
+
+
 def test_shared_formats_are_heard(shared_data):
     folder = shared_data / "format_samples"
     paths = sorted(folder.rglob("*.wav"))
@@ -93,7 +110,7 @@ def test_what_is_no_recording_is_one_clear_error(tmp_path, content, message):
 
 
 def test_a_folder_and_a_name_with_nul_are_refused(tmp_path):
-    with pytest.raises(SourceError, match="is not a file"):
+    with pytest.raises(SourceError, match=r"is not a file but a folder; .* Name one in it"):
         WavSource(tmp_path, 16000, 320)
     with pytest.raises(SourceError, match="cannot be opened"):
         WavSource("a\0.wav", 16000, 320)

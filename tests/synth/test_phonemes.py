@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 
-from edgernn.synth.phonemes import Confuser, edits, heard_in, plain
+from edgernn.synth.phonemes import Confuser, audible, edits, heard_in, plain
 
 
 def test_marks_that_tell_allophones_apart_are_left_out():
     assert [plain(p) for p in ("'u:", "t#", "0", ",oU", "@2", "3:")] == \
         ["u", "t", "0", "oU", "@", "3"]
+
+
+def test_switches_of_language_and_pauses_are_no_phonemes():
+    assert audible([["(en)", "h", "'eI", "_", ""], ["_:"], ["b", "0", "t", "(cmn)"]]) == \
+        (("h", "'eI"), ("b", "0", "t"))
 
 
 def test_edits_are_those_of_the_textbook_words():

@@ -17,6 +17,7 @@ from edgernn.errors import DataError, OutputError
 from edgernn.synth import rooms
 from edgernn.synth.corpus import make
 from edgernn.synth.espeak import the_espeak
+from edgernn.synth.phonemes import heard_in, plain
 from edgernn.synth.plan import OTHER, Wish, recipes
 
 pytestmark = pytest.mark.slow
@@ -148,6 +149,20 @@ def test_rooms_are_of_one_split_each_and_half_of_the_recordings_are_in_one():
     assert 0.4 < sum(each.room is not None for each in planned) / len(planned) < 0.6
 
 
+@needs_espeak
+@pytest.mark.parametrize("accent", ["cmn", "ru"])
+def test_a_phrase_of_another_language_is_confused_by_its_sounds_alone(accent):
+    """These voices say it by (en), and cmn pauses behind each word."""
+    wish = Wish(("hey robot",), count=10, others=200, accents=(accent,), nearest=2)
+    drawn = [each.text[2:-2] for each in recipes(wish, the_espeak()) if "[[" in each.text]
+    assert len(drawn) > 50
+    said = ["h", "eI", "r", "oU", "b", "0", "t"]
+    for text in drawn:
+        sounds = [plain(p) for word in text.split() for p in word.split("|")]
+        assert "(" not in text
+        assert heard_in(said, sounds) >= 2
+
+
 def test_a_room_echoes_as_long_as_rooms_do_and_a_seed_makes_it_again():
     pytest.importorskip("pyroomacoustics")
     for number in range(4):
@@ -212,6 +227,7 @@ def test_what_cannot_be_said_is_told_before_anything_is_written(wish, why, tmp_p
 
 
 @pytest.mark.parametrize("options", [("--phrase", "and/or"), ("--phrase", "!!!"),
+                                     ("--phrase", "what's up?"), ("--phrase", OTHER),
                                      ("--phrase", "robot", "--accent", "en-us+f3")])
 def test_what_would_be_no_label_or_one_voice_in_all_splits_is_refused(options, tmp_path):
     done = subprocess.run([sys.executable, "-m", "edgernn", "synth", *options, "--out",
@@ -219,6 +235,19 @@ def test_what_would_be_no_label_or_one_voice_in_all_splits_is_refused(options, t
     assert done.returncode == 2, done.stderr
     assert "needed" in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+@needs_espeak
+def test_a_line_of_dots_is_no_sentence(tmp_path):
+    (tmp_path / "sentences").write_text("what time is it\n...\n\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgernn", "synth", "--phrase", "hey robot", "--count", "10",
+         "--others", "20", "--rooms", "0", "--processes", "1", "--sentences",
+         str(tmp_path / "sentences"), "--out", str(tmp_path / "data")],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {row["text"] for row in rows(tmp_path / "data") if "[[" not in row["text"]} == \
+        {"hey robot", "what time is it"}
 
 
 def test_a_missing_espeak_says_what_to_install(tmp_path):

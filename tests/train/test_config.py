@@ -122,3 +122,14 @@ def test_a_run_of_several_parts_is_no_single_network(tmp_path):
     (tmp_path / "decoder" / "architecture.json").write_text("{}")
     with pytest.raises(ModelError, match=r"several parts \(decoder\)"):
         Architecture.load(tmp_path / "architecture.json")
+
+
+def test_a_folder_with_a_run_in_it_says_which(tmp_path):
+    from edgernn.errors import ModelError
+    from edgernn.train.architecture import Architecture
+
+    (tmp_path / "run").mkdir()
+    for name in ("architecture.json", "config.yaml"):
+        (tmp_path / "run" / name).touch()
+    with pytest.raises(ModelError, match=r"no run folder, but .*run is one"):
+        Architecture.load(tmp_path / "architecture.json")

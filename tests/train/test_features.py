@@ -15,7 +15,7 @@ from edgernn.spec import LogMelSpec, StandardizeSpec
 from edgernn.train.answers import heard_by
 from edgernn.train.features import FeatureCache, extract, plain
 from edgernn.train.readers import read
-from tests.cli.test_cli import edgernn
+from tests.cli.test_cli import edgernn, fails
 from tests.sounds import wandering
 
 SPEC = LogMelSpec()
@@ -84,6 +84,15 @@ def test_a_folder_is_extracted_and_evaluated_with_the_same_answers(tmp_path):
     assert np.array_equal(heard[0].sequences.rows, heard[1].sequences.rows)
     assert before == {path: path.stat().st_mtime_ns
                       for path in (tmp_path / "cache").rglob("*.npy")}
+
+
+def test_recordings_none_of_which_can_be_used_are_an_error_that_names_one(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(b"RIFF")
+    for _ in range(2):  # what is kept of the first time is no answer either
+        done = edgernn("features", tmp_path, "--cache", tmp_path / "cache")
+        fails(done, 1, "a.wav is broken: ")
+        assert not done.stdout
 
 
 def test_a_job_gives_its_frames_and_names_what_it_left_out(tmp_path):

@@ -162,6 +162,16 @@ def test_a_run_that_is_there_is_not_written_over(tmp_path):
     run = write_run(tmp_path / "run", tuner(Layer("gru", 4)))
     with pytest.raises(OutputError, match="there already"):
         finetune(run, run, Tuning(epochs=1))
+    with pytest.raises(OutputError, match="read here"):
+        finetune(run, run, Tuning(epochs=1), overwrite=True)
+
+
+def test_another_run_is_written_over_where_that_is_asked_for(tmp_path):
+    run, out = write_run(tmp_path / "run", tuner(Layer("gru", 4))), tmp_path / "out"
+    (run / "config.yaml").touch()  # by which a run folder is known
+    for epochs in (1, 2):
+        finetune(run, out, Tuning(epochs=epochs), overwrite=True)
+    assert json.loads((out / "finetune.json").read_text())["epochs"] == 2
 
 
 def test_a_norm_whose_weights_live_elsewhere_is_refused_by_name(tmp_path):

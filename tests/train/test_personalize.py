@@ -87,18 +87,21 @@ def test_what_it_writes_is_what_it_says_and_quantizes(said, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_spotter_learns_a_voice_and_hears_other_words_as_nothing(tmp_path):
+def test_a_spotter_learns_a_voice_and_hears_other_words_as_nothing_which_is_told(tmp_path):
     pytest.importorskip("keras", reason="the extra `train` is not installed")
     from edgernn.train.fit import fit
 
     fit(TrainConfig(task="spot", keywords=("low",), units=8, epochs=2, scenes=12, mels=20,
                     patience=2), audio_set(), tmp_path / "run")
-    found = personalize(tmp_path / "run", voice(2), tmp_path / "out", Settings(epochs=1, folds=2))
+    told = []
+    found = personalize(tmp_path / "run", voice(2), tmp_path / "out", Settings(epochs=1, folds=2),
+                        tell=told.append)
     assert found["own"]["of"] == 4
+    assert "does not listen for high, but for low" in told[0]
 
 
 @pytest.mark.slow
-def test_the_verb_prints_one_json_line_and_never_writes_over(run, tmp_path, capfd):
+def test_the_verb_prints_one_json_line_and_writes_over_only_if_told_to(run, tmp_path, capfd):
     clips = voice(2)
     for recording, samples in zip(clips.recordings, clips.samples, strict=True):
         path = tmp_path / "clips" / recording.label / recording.path
@@ -111,6 +114,10 @@ def test_the_verb_prints_one_json_line_and_never_writes_over(run, tmp_path, capf
     assert b"this voice" in done.stderr
     fails(edgernn("personalize", run, "--clips", tmp_path / "clips", "--out", tmp_path / "mine"),
           1, "there already")
+    done = edgernn("personalize", run, "--clips", tmp_path / "clips", "--out", tmp_path / "mine",
+                   "--epochs", 2, "--folds", 2, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "mine" / "personalize.json").read_text())["epochs"] == 2
 
 
 @pytest.mark.slow
@@ -124,6 +131,8 @@ def test_what_cannot_be_learned_is_named(run, tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputError, match="there already"):
         personalize(run, voice(2), tmp_path / "there")
+    with pytest.raises(OutputError, match="read here"):
+        personalize(run, voice(2), run, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 

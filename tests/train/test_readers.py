@@ -135,6 +135,26 @@ def test_no_voice_is_on_both_sides(folder):
     assert "more than one split" in said[0]
 
 
+def test_a_folder_with_a_data_set_in_it_says_which(tmp_path):
+    """As `edgernn new` makes it, a run with its history.csv beside the data."""
+    for name in ("data", "run"):
+        (tmp_path / name).mkdir()
+    index(tmp_path / "data", [{"path": "yes/0.wav", "label": "yes"}])
+    (tmp_path / "run" / "history.csv").write_text("epoch,loss\n1,0.5\n")
+    with pytest.raises(DataError, match=r"no data set, but .*data is one"):
+        load(tmp_path)
+
+
+def test_background_noise_that_an_index_names_is_no_label(folder):
+    """As of `edgernn record --background 1 --label _background_noise_`."""
+    write(folder / "_background_noise_" / "0000.wav")
+    index(folder, [{"path": f.relative_to(folder), "label": f.parent.name}
+                   for f in sorted(folder.glob("*/*.wav"))])
+    found = load(folder)
+    assert found.labels == ("no", "yes")
+    assert len(found.noises) == 1
+
+
 def test_a_speaker_held_out_is_only_tested_on(folder):
     files = sorted(folder.glob("*/*.wav"))
     index(folder, [{"path": f.relative_to(folder), "label": f.parent.name, "speaker": f"s{i % 3}"}

@@ -104,6 +104,8 @@ def _read(
     if path.suffix == ".ts" or any(path.glob("*.ts")):
         return ts.read(path, seed)
     folder = path.parent if path.name == "index.csv" else path
+    if not (folder / "index.csv").exists() and (inner := sorted(folder.glob("*/index.csv"))):
+        raise DataError(f"{path} is no data set, but {inner[0].parent} is one. Name that")
     if folder.is_dir() and not (folder / "index.csv").exists() and any(folder.glob("*/*.csv")):
         return rows.read_folder(folder, seed, strict, tell)
     if folder.is_dir():

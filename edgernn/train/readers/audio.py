@@ -238,7 +238,7 @@ def _text(path: Path) -> str:
 
 
 def _from_index(index: Path) -> list[Recording]:
-    """What index.csv names; the split is empty where it has no such column."""
+    """What index.csv names, but noise; the split is empty where it has no such column."""
     try:
         lines = list(csv.DictReader(io.StringIO(_text(index), newline="")))
     except csv.Error as problem:
@@ -255,7 +255,7 @@ def _from_index(index: Path) -> list[Recording]:
     split = next((c for c in SPLIT_COLUMNS if c in columns), "")
     found = [Recording(index.parent / line["path"], line["label"], line.get(speaker) or "",
                        ((line[split] or "").strip() or "train") if split else "")
-             for line in lines]
+             for line in lines if line["label"] != NOISE_FOLDER]
     unknown = sorted({r.split for r in found if r.split} - set(splits.SPLITS))
     if unknown:
         raise DataError(f"{index} has the split {unknown[0]!r}; {', '.join(splits.SPLITS)} were "
