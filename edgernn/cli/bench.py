@@ -104,7 +104,8 @@ def _table(title: str, *columns: str) -> Any:
 
     table = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold",
+                         min_width=None if i else len("emulator"))
     return table
 
 
@@ -142,7 +143,12 @@ def _others(tree: dict[str, Any]) -> Any:
 
 
 def _durations(times: dict[str, float]) -> list[str]:
-    return [f"{times[key]:,.1f}" for key in ("p50", "mean", "p99", "p99.9", "max", "jitter")]
+    return [_us(times[key]) for key in ("p50", "mean", "p99", "p99.9", "max", "jitter")]
+
+
+def _us(microseconds: float) -> str:
+    """With tenths where they are of interest, so that all columns fit a terminal."""
+    return f"{microseconds:,.{0 if microseconds >= 100 else 1}f}"
 
 
 def _stages(tree: dict[str, Any]) -> Any:
@@ -152,7 +158,7 @@ def _stages(tree: dict[str, Any]) -> Any:
     stages = list(runs[0]["path"]["stages"])
     table = _table("Its stages, medians", "backend", *stages)
     for run in runs:
-        table.add_row(_name(run, runs), *(f"{run['path']['stages'][stage]['p50']:,.1f}"
+        table.add_row(_name(run, runs), *(_us(run["path"]["stages"][stage]["p50"])
                                           for stage in stages))
     return table
 
@@ -166,8 +172,8 @@ def _steps(tree: dict[str, Any]) -> Any:
         if "error" in run:
             table.add_row(f"{name}: {run['error']}")
             continue
-        table.add_row(f"{name} {run['version']}", run["profile"], f"{run['step_us']['p50']:,.1f}",
-                      f"{run['step_us']['p99']:,.1f}", f"{run['calls_us']['p50']:,.1f}",
+        table.add_row(f"{name} {run['version']}", run["profile"], _us(run["step_us"]["p50"]),
+                      _us(run["step_us"]["p99"]), _us(run["calls_us"]["p50"]),
                       f"{run['ratio']:.2f}")
     return table
 

@@ -22,8 +22,9 @@ from edgernn.interpreter import BACKENDS
               help="Audio in which nobody says them: files, or folders; may be repeated.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path),
               help="Noise to lay the words into: files, or folders; may be repeated.")
-@click.option("--snr", show_default=USUAL_DB, metavar="DB,...",
-              help="Decibels of the word over the noise; of several the lowest counts.")
+@click.option("--snr", metavar="DB,...",
+              help="Decibels of the word over the noise; of several the lowest counts "
+                   f"(default: {USUAL_DB}).")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]),
               default="validation", show_default=True,
               help="Which of the words; not those that the model will be judged by.")
@@ -59,7 +60,7 @@ def command(model: Path, positives: Path, negatives: tuple[Path, ...], noise: tu
         raise ModelError(f"{model} is a model of several parts, or not edgernn's; one that edgernn "
                          "quantize made of one part was needed")
     files.wanted(out, read=(positives, *negatives, *noise))
-    materials = Materials(positives, negatives, noise, decibels(snr, noise), split, seed)
+    materials = Materials(positives, negatives, noise, decibels(snr, noise=noise), split, seed)
     with told("streams of negatives") as (tell, progress):
         found = calibrated(model, materials, per_hour, Means(
             backend, spread=Spread(scheduler, work, tell), tell=tell, progress=progress))

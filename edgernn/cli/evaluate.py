@@ -31,9 +31,9 @@ MOST_ROWS = 20
               help="Audio in which nobody says them: files, or folders; may be repeated.")
 @click.option("--noise", multiple=True, type=click.Path(path_type=Path),
               help="Noise to lay the words into: files, or folders; may be repeated.")
-@click.option("--snr", show_default=USUAL_DB, metavar="DB,...",
+@click.option("--snr", metavar="DB,...",
               help="Decibels of the word over the noise, or over --negatives that go on under it; "
-                   "thresholds are tried at the lowest.")
+                   f"thresholds are tried at the lowest (default: {USUAL_DB}).")
 @click.option("--split", type=click.Choice(["all", "train", "validation", "test"]), default="test",
               show_default=True, help="Which of them; people never trained on, if you can. Of data "
                                       "that marks no split, edgernn holds some out by --seed.")
@@ -89,8 +89,8 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
         svg.load_matplotlib()  # missing, it is better missed before the work
     path = model or BUNDLED
     files.wanted(html, plot, read=(path, against, positives, *negatives, *noise))
-    materials = Materials(positives, negatives, noise, decibels(snr, noise or negatives),
-                          split, seed)
+    materials = Materials(positives, negatives, noise, decibels(
+        snr, noise=noise, negatives=negatives), split, seed)
     with told("streams of words, then of negatives") as (tell, progress):
         tree = evaluate(path, materials, Beside(run, against, drift_hours), Means(
             backend, FeatureCache(cache) if cache else None, Spread(scheduler, work, tell), tell,
@@ -108,8 +108,11 @@ def command(model: Path | None, positives: Path, negatives: tuple[Path, ...],
             _print(tree)
 
 
-def decibels(given: str | None, over: Sequence[Path]) -> tuple[float, ...]:
-    """Numbers between commas, one or more; the usual one where none are given."""
+def decibels(given: str | None, **over: Sequence[Path]) -> tuple[float, ...]:
+    """Numbers between commas, one or more; the usual one where none are given.
+
+    They are of words over some of the options named, of which one was needed.
+    """
     text = USUAL_DB if given is None else given
     try:
         found = tuple(float(part) for part in text.split(",") if part.strip())
@@ -118,8 +121,9 @@ def decibels(given: str | None, over: Sequence[Path]) -> tuple[float, ...]:
     if not found or not all(abs(each) <= LOUDEST_DB for each in found):  # nan is not
         raise click.UsageError(f"--snr {text!r}: numbers between commas were needed, from "
                                f"{-LOUDEST_DB} to {LOUDEST_DB}, such as 20,10,5")
-    if given is not None and not over:
-        raise click.UsageError(f"--snr {text!r} is of words over something; --noise was needed")
+    if given is not None and not any(over.values()):
+        raise click.UsageError(f"--snr {text!r} is of words over something; "
+                               f"{' or '.join(f'--{name}' for name in over)} was needed")
     return found
 
 

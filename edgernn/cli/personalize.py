@@ -47,7 +47,7 @@ def command(run: Path, clips: Path, out: Path, overwrite: bool, noise: tuple[Pat
     from edgernn.train.readers import read
     from edgernn.train.readers.audio import read_sounds
 
-    refuse_existing(out, overwrite, run)
+    refuse_existing(out, overwrite, [run, clips, *noise])
     rate = sample_rate(run)
     with told("epochs") as (tell, progress):
         found = read(clips, sample_rate_hz=rate, tell=tell)

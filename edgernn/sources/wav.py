@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from edgernn.frames import Frame
 from edgernn.sources.source import Source, to_int16
 from edgernn.sources.track import Track
 
+ORDERS: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"RF64": "little",
+                                                 b"RIFX": "big"}
+"""Of bytes, by how a wav begins."""
+HEADER_BYTES = 44
+"""Some recorders count these, or all but the first 8, as audio too."""
 UNKNOWN_LENGTH = 0x7FFF0000
 """Recorders that write to a pipe leave the length of a wav at this or more, or at 0."""
 
@@ -172,10 +177,16 @@ def _check_readable(path: Path) -> None:
         raise SourceError(f"{path} is empty, 0 bytes; a recording is needed. Record it again.")
 
 
-def check_whole(path: Path) -> None:
+def check_whole(path: Path, tolerated: int = 0) -> None:
     """Refuse a wav that ends before its header says so.
 
     libsndfile plays what is left of it and says nothing: header and file are compared.
+
+    Parameters
+    ----------
+    path : Path
+    tolerated : int
+        Bytes that may be missing.
 
     Raises
     ------
@@ -186,13 +197,19 @@ def check_whole(path: Path) -> None:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        order = ORDERS.get(head[:4])
+        if not order or head[8:] != b"WAVE":
             return
+        long = 0
         while len(chunk := file.read(8)) == 8:
-            length, start = int.from_bytes(chunk[4:], "little"), file.tell()
+            length, start = int.from_bytes(chunk[4:], order), file.tell()
+            if chunk[:4] == b"ds64":  # RF64's 64 bits of the whole length, then of the data's
+                long = int.from_bytes(file.read(16)[8:], order)
             if chunk[:4] == b"data":
-                if 0 < length < UNKNOWN_LENGTH and start + length > size:
-                    raise SourceError(f"{path} is cut short: its header promises {length} bytes of "
-                                      f"audio, {size - start} are there. Copy or record it again.")
+                promised = long or (length if length < UNKNOWN_LENGTH else 0)
+                if start + promised > size + tolerated:
+                    raise SourceError(f"{path} is cut short: its header promises {promised} bytes "
+                                      f"of audio, {size - start} are there. Copy or record it "
+                                      "again.")
                 return
             file.seek(start + length + length % 2)

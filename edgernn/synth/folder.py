@@ -32,11 +32,13 @@ def begin(out: Path, settings: Mapping[str, Any], name: str, grows: tuple[str, .
         out.mkdir(parents=True, exist_ok=True)
         if own.exists():
             before = json.loads(own.read_text(encoding="utf-8"))
-            other = sorted(key for key in wanted.keys() | before.keys()
-                           if key not in grows and before.get(key) != wanted.get(key))
+            # What an older edgernn did not keep is not known to be another.
+            other = sorted(key for key, was in before.items()
+                           if key not in grows and wanted.get(key) != was)
             if other:
-                raise OutputError(f"{out} holds what was made with another {other[0]}. Give the "
-                                  "same to go on with it, or choose another --out")
+                raise OutputError(f"{out} holds what was made with another {other[0]}: "
+                                  f"{before[other[0]]}, and now it is {wanted.get(other[0])}. Give "
+                                  "the same to go on with it, or choose another --out")
         elif any(out.iterdir()):
             raise OutputError(f"{out} is not empty, and not of this command (it has no {name}). "
                               "Choose another --out")

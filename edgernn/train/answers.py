@@ -211,9 +211,15 @@ def _check_targets(task: str, sequences: Sequences) -> None:
 
 def _network(run: Path, spec: ModelSpec) -> Network:
     network = Network.load(run)
-    if weights_sha256([run / "weights.npz"]) != spec.provenance.get("weights_sha256"):
+    made_of = spec.provenance.get("weights_sha256", "")
+    if not made_of:
+        raise ModelError("the model does not say which weights it was quantized from; whether "
+                         f"{run} holds them is unknown. Quantize that, and evaluate what it gives"
+                         )
+    if weights_sha256([run / "weights.npz"]) != made_of:
         raise ModelError(f"{run} holds other weights than those the model was quantized from; that "
-                         "one run was needed. Give it, or quantize this one and evaluate that")
+                         "one run was needed (a model of several has none). Give it, or quantize "
+                         "this one and evaluate that")
     return network
 
 

@@ -89,13 +89,13 @@ class Checkpoint:
         shapes, needed = [a.shape for a in arrays], [tuple(e.shape) for e in expected]
         if shapes != needed:
             raise OutputError(f"the checkpoint's {name} arrays have shapes {shapes}; {needed} were "
-                              "needed. Begin again with --overwrite")
+                              "needed. Begin again (edgernn train: --overwrite)")
         return arrays
 
 
 def _again(path: Path) -> str:
-    return (f"Begin again with --overwrite, choose another --out, or go on with the settings and "
-            f"data it had; it is deleted by: rm -r {path.parent}")
+    return ("Begin again (edgernn train: --overwrite), choose another --out, or go on with the "
+            f"settings and data it had; it is deleted by: rm -r {path.parent}")
 
 
 def origin(

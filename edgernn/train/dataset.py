@@ -58,8 +58,8 @@ class AudioSet:
     skipped: tuple[Skipped, ...] = ()
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
-    split_here: bool = False
-    """Whether its reader chose the splits, for it has none of its own."""
+    drawn: frozenset[str] = frozenset()
+    """Splits that its reader drew, for it has none of its own to go by."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class SensorSet:
     skipped: tuple[Skipped, ...] = field(default=())
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
-    split_here: bool = False
-    """Whether its reader chose the splits, for it has none of its own."""
+    drawn: frozenset[str] = frozenset()
+    """Splits that its reader drew, for it has none of its own to go by."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class TextSet:
     skipped: tuple[Skipped, ...] = field(default=())
     sources: tuple[int, ...] = ()
     """Which of several data sets each came from, if it was several."""
-    split_here: bool = False
-    """Whether its reader chose the splits, for it has none of its own."""
+    drawn: frozenset[str] = frozenset()
+    """Splits that its reader drew, for it has none of its own to go by."""
 
 
 DataSet = AudioSet | SensorSet | TextSet

@@ -48,10 +48,10 @@ def of_all(judged: Tree) -> str:
     """How many of what was given were taken, where that was not the data's choice nor all."""
     if not judged["split_here"] or judged["sequences"] == judged["of"]:
         return ""
-    return (f"{judged['sequences']} of the {judged['of']} that were given: the data has no split "
-            "of its own to go by, so these are what edgernn holds out of it as "
-            f"{judged['split']!r}, as training on it does with the same --seed. --split all takes "
-            "every one, also those that a model of this data was trained on.")
+    return (f"{judged['sequences']} of the {judged['of']} that were given: the data has no "
+            f"split {judged['split']!r} to go by, so these are what edgernn holds out of it, as "
+            "training on it does with the same --seed. --split all takes every one, also those "
+            "that a model of this data was trained on.")
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

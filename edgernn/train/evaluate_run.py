@@ -1,7 +1,7 @@
 """All of `edgernn evaluate`: from folders and a model to figures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,18 @@ from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.train.answers import STATES, answers, heard_by
 from edgernn.train.calibration import Calibrated, Heard, calibrate, harmless
-from edgernn.train.dataset import AudioSet, DataSet, Tell, splits_of
+from edgernn.train.dataset import AudioSet, DataSet, Samples, Tell, splits_of
 from edgernn.train.endurance import AFTER_S, agreement, recovery, streamed
 from edgernn.train.evaluate_report import of_all
 from edgernn.train.evaluation import Outcome, of_words, words_in
 from edgernn.train.features import FeatureCache
 from edgernn.train.intervals import wilson_interval
-from edgernn.train.negatives import Alarms, alarms, wakings
+from edgernn.train.negatives import STREAM_S, Alarms, alarms, streams, wakings
 from edgernn.train.paired import binomial_p, mcnemar
 from edgernn.train.positives import Tried, Words, heard, outcomes
 from edgernn.train.protocols import mlperf, picovoice
 from edgernn.train.readers import read
-from edgernn.train.readers.audio import length_s, read_sounds, sound_files
+from edgernn.train.readers.audio import read_sounds
 from edgernn.train.spotting import LATE_S
 from edgernn.train.spread import HERE, Spread
 
@@ -136,10 +136,14 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words = _recordings(data, materials)
-    talk_s = sum(map(length_s, sound_files(materials.negatives)))
+    talk = read_sounds(materials.negatives, ear.rate_hz) if beside.hours else ()
+    talk_s = sum(map(len, talk)) / ear.rate_hz
     if beside.hours and talk_s < AFTER_S:
         raise DataError(f"drift is heard in words and what is said besides; {AFTER_S:g} s of "
-                        f"--negatives were needed, and there are {talk_s:.1f}. Give longer ones")
+                        f"--negatives were needed, and there are {talk_s:.1f} that can be used. "
+                        "Give longer ones")
+    # A few streams of words by themselves are not worth the start of a cluster.
+    means = replace(means, spread=means.spread.settled(len(streams(materials.negatives, STREAM_S))))
     # Refused, if it is, before hours are heard.
     shared = _shared(ear, beside.against, means) if beside.against else []
     read_sounds(materials.noise, ear.rate_hz, means.tell)  # jobs leave out what is told of here
@@ -166,7 +170,7 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     if beside.against:
         tree["against"] = _against(shared, path, beside.against, means, words, materials)
     if beside.hours:
-        tree["drift"] = _drift(ear, words, materials, beside.hours)
+        tree["drift"] = _drift(ear, words, talk, materials, beside.hours)
     return tree
 
 
@@ -220,16 +224,16 @@ def _shared(ear: _Ear, path: Path, means: Means) -> list[str]:
     return labels
 
 
-def _drift(ear: _Ear, words: AudioSet, materials: Materials, hours: float) -> dict[str, Any]:
+def _drift(ear: _Ear, words: AudioSet, talk: Sequence[Samples], materials: Materials,
+           hours: float) -> dict[str, Any]:
     noises = read_sounds(materials.noise, ear.rate_hz)
-    sounds = read_sounds(materials.negatives, ear.rate_hz)
     rng = np.random.default_rng(materials.seed)
     together = np.concatenate(noises) if noises else None
     pieces = [*words_in(words, tuple(ear.spec.thresholds), materials.split, together,
-                        min(materials.snrs_db), rng), *((sound, ()) for sound in sounds)]
+                        min(materials.snrs_db), rng), *((sound, ()) for sound in talk)]
     carried, reset = streamed(ear.model, pieces, hours, rng)
     return {"hours": hours, "parts": agreement(carried, reset),
-            "recovery": recovery(ear.model, sounds, rng)}
+            "recovery": recovery(ear.model, talk, rng)}
 
 
 def calibrated(path: Path, materials: Materials, per_hour: float, means: Means = Means()
@@ -252,7 +256,7 @@ def calibrated(path: Path, materials: Materials, per_hour: float, means: Means =
 def _judged(data: DataSet, split: str) -> dict[str, Any]:
     """How many of a data set are of a split, and whether that is its reader's choice."""
     every = splits_of(data)
-    return {"split": split, "split_here": data.split_here, "of": len(every),
+    return {"split": split, "split_here": split in data.drawn, "of": len(every),
             "sequences": sum(split in ("all", own) for own in every)}
 
 

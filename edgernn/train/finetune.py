@@ -165,7 +165,7 @@ def finetune(run: Path, out: Path, tuning: Tuning,
                           f"needed, of task {', '.join(METRICS)}. Fine-tune another")
     arrays = read_arrays(run)
     tuner = Tuner(architecture, arrays, load_sequences(run, network.architecture.features), tuning)
-    with folder.making(out, overwrite, run) as place:
+    with folder.making(out, overwrite, [run]) as place:
         before = tuner.measured()
         best, best_arrays = before, arrays
         for number in range(1, tuning.epochs + 1):

@@ -8,8 +8,9 @@ from edgernn.train.readers.audio import SUFFIXES
 
 TABLES = {".csv", ".tsv", ".ts", ".txt"}
 """What else a folder of data may hold, itself or in a folder of a label."""
-PAIRED = {".tsv", ".ts"}
-"""Files beside which their readers look for the other half."""
+HALVES = (("_TRAIN.ts", "_TEST.ts"), ("_TEST.ts", "_TRAIN.ts"), ("train.tsv", "test.tsv"),
+          ("test.tsv", "train.tsv"))
+"""Ends of names of files whose readers look for the other half beside them."""
 
 
 def fingerprint(given: Iterable[Path], out: Path) -> str:
@@ -38,8 +39,11 @@ def fingerprint(given: Iterable[Path], out: Path) -> str:
 def _files(given: Path) -> Iterable[Path]:
     """What a reader may open of a file or a folder."""
     folder = given.parent if given.name == "index.csv" else given
-    if folder.is_file():
-        return folder.parent.glob(f"*{folder.suffix}") if folder.suffix in PAIRED else [folder]
+    if not folder.is_dir():
+        name = folder.name
+        halves = {name, *(name.replace(*pair) for pair in HALVES), f"{name}_TRAIN.ts",
+                  f"{name}_TEST.ts"}
+        return (path for half in halves if (path := folder.with_name(half)).is_file())
 
     def read(path: Path) -> bool:
         deep = len(path.relative_to(folder).parts) > 2

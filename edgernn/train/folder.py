@@ -59,7 +59,7 @@ class Unfinished:
 
 
 @contextlib.contextmanager
-def making(out: Path, overwrite: bool, read: Path | None = None) -> Iterator[Unfinished]:
+def making(out: Path, overwrite: bool, read: Sequence[Path] = ()) -> Iterator[Unfinished]:
     """Where to make the run folder `out`; it is moved there if the block ends well.
 
     If the block does not, only what the run can go on from is left.
@@ -67,7 +67,7 @@ def making(out: Path, overwrite: bool, read: Path | None = None) -> Iterator[Unf
     Raises
     ------
     OutputError
-        If `out` is there already, is the run that is `read`, or cannot be written.
+        If `out` is there already, has anything in it that is `read`, or cannot be written.
     """
     refuse_existing(out, overwrite, read)
     place = Unfinished.of(out)
@@ -104,19 +104,20 @@ def record(run: Path, config: TrainConfig, metrics: Mapping[str, Any], history: 
         writer.writerows(vars(epoch) for epoch in history)
 
 
-def refuse_existing(out: Path, overwrite: bool, read: Path | None = None) -> None:
+def refuse_existing(out: Path, overwrite: bool, read: Sequence[Path] = ()) -> None:
     """Fail before the work, not after it, where a run cannot be written.
 
     Raises
     ------
     OutputError
-        If `out` is there, and not to be replaced, the run that is `read`, or no run folder.
+        If `out` is there, and not to be replaced, no run folder, or has in it what is `read`.
     """
     if out.exists() and not overwrite:
         raise OutputError(f"{out} is there already; training does not write over it. Choose "
                           "another --out, or pass --overwrite")
-    if read and out.resolve() == read.resolve():
-        raise OutputError(f"{out} is the run that is read here, and would be lost. Choose another "
+    lost = [path for path in read if path.resolve().is_relative_to(out.resolve())]
+    if lost:
+        raise OutputError(f"{lost[0]} is read here, and would be lost with {out}. Choose another "
                           "--out")
     if out.exists() and not (out / "config.yaml").exists() and \
             not (out.is_dir() and not any(out.iterdir())):

@@ -21,7 +21,7 @@ from edgernn.spec import DetectorSpec, LogMelSpec
 from edgernn.step import StepModel
 from edgernn.train.dataset import Skipped, Tell, refuse_or_tell
 from edgernn.train.evaluation import Outcome, Piece, Track, at_threshold, compare, detect, hear
-from edgernn.train.readers.audio import blocks, length_s, sound_files, unusable
+from edgernn.train.readers.audio import length_s, sound, sound_files
 from edgernn.train.spread import HERE, Spread, must_be_there
 from edgernn.train.waking import Quiet, waking
 
@@ -181,10 +181,10 @@ def _seconds(given: Sequence[Path], found: Sequence[dict[str, Any]], tell: Tell)
 
 def _pieces(stream: Sequence[Path], rate_hz: int, skipped: list[tuple[str, str]]
             ) -> Iterator[Piece]:
-    """One recording after the other, a minute of them in memory."""
+    """One recording after the other, some minutes of one in memory."""
     for path in stream:
-        why = unusable(path, rate_hz)
-        if why:
-            skipped.append((str(path), why))
+        found = sound(path, rate_hz)
+        if isinstance(found, str):
+            skipped.append((str(path), found))
         else:
-            yield from ((block, ()) for block in blocks(path, rate_hz))
+            yield from ((block, ()) for block in found)

@@ -230,7 +230,7 @@ def personalize(
         done += 1
         progress(done, total)
 
-    with folder.making(out, overwrite, run) as place:
+    with folder.making(out, overwrite, [run]) as place:
         everything = np.arange(len(one.codes))
         heard = one.heard()
         before = one.right(one.run.arrays, heard)

@@ -29,7 +29,7 @@ from edgernn.train.evaluation import (
     laid,
     of_words,
 )
-from edgernn.train.readers.audio import blocks, read_sounds, sound_files, unusable, usable
+from edgernn.train.readers.audio import read_sounds, sound, sound_files, usable
 from edgernn.train.spotting import LATE_S
 from edgernn.train.spread import HERE, Spread, must_be_there
 
@@ -189,7 +189,7 @@ def _silence(count: int) -> Samples:
 
 
 class _Talk:
-    """Recordings one after the other, and again from the first: a minute of them in memory."""
+    """Recordings one after the other, and again from the first: some minutes in memory."""
 
     def __init__(self, paths: Sequence[Path], rate_hz: int) -> None:
         self._recordings = self._endless(paths, rate_hz)
@@ -211,13 +211,13 @@ class _Talk:
         while True:
             heard = False
             for path in paths:
-                why = unusable(path, rate_hz)
-                if not why:  # the others are told of where all are heard
+                found = sound(path, rate_hz)
+                if not isinstance(found, str):  # the others are told of where all are heard
                     heard = True
-                    yield from blocks(path, rate_hz)
+                    yield from found
             if not heard:
                 raise DataError(f"none of {len(paths)} recordings in --negatives can be used "
-                                f"({path} is {why}); recordings of speech were needed. Convert "
+                                f"({path} is {found}); recordings of speech were needed. Convert "
                                 "them to wav or flac")
 
 

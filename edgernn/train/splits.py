@@ -11,6 +11,9 @@ from edgernn.errors import DataError
 from edgernn.train.dataset import Recording
 
 SPLITS = ("train", "validation", "test")
+ALL = frozenset(SPLITS)
+OF_TRAIN = ALL - {"test"}
+"""Those that are drawn where data marks its test set alone."""
 HELD_SHARE = 0.15
 """Of the speakers, files or sequences, that validate, and as many that test."""
 MOST_FILES = 2**27 - 1

@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,12 @@ class Spread:
             progress(len(found), len(jobs))
         return [found[i] for i in range(len(jobs))]
 
+    def settled(self, jobs: int) -> "Spread":
+        """With `auto` decided, for so many jobs."""
+        if self.scheduler != "auto":
+            return self
+        return replace(self, scheduler="local" if jobs >= MANY and _installed() else "")
+
     def _kept(self, key: str) -> Result | None:
         """A result of an earlier run; what is none, or is damaged, is computed again."""
         if self.kept is None:
@@ -113,9 +119,7 @@ class Spread:
         """Numbers and results, as they are done."""
         if not jobs:
             return
-        scheduler = self.scheduler
-        if scheduler == "auto":
-            scheduler = "local" if len(jobs) >= MANY and _installed() else ""
+        scheduler = self.settled(len(jobs)).scheduler
         if not scheduler:
             for i, job in jobs:
                 yield i, work(*job)

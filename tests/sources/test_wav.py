@@ -8,7 +8,7 @@ import pytest
 
 from edgernn.errors import SourceError
 from edgernn.sources import WavSource
-from edgernn.sources.wav import ResampledWav
+from edgernn.sources.wav import HEADER_BYTES, ResampledWav, check_whole
 
 soundfile = pytest.importorskip("soundfile", reason='pip install "edgernn[audio]"')
 SAMPLES = np.random.default_rng(0).integers(-32768, 32768, 16123).astype(np.int16)
@@ -166,3 +166,25 @@ def test_without_soundfile_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(SourceError, match=r'pip install "edgernn\[audio\]"'):
         WavSource(tmp_path / "a.wav", 16000, 320)
+
+
+@pytest.mark.parametrize(("kind", "endian"), [("RF64", None), ("WAV", "BIG"), ("WAVEX", None)])
+def test_a_wav_of_another_kind_that_is_cut_short_is_refused_too(tmp_path, kind, endian):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SAMPLES, 16000, subtype="PCM_16", format=kind, endian=endian)
+    check_whole(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(SourceError, match="cut short"):
+        check_whole(path)
+
+
+@pytest.mark.parametrize("counted", [36, HEADER_BYTES])
+def test_a_header_that_counts_itself_as_audio_is_tolerated_if_asked(tmp_path, counted):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SAMPLES, 16000, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[40:44] = (int.from_bytes(content[40:44], "little") + counted).to_bytes(4, "little")
+    path.write_bytes(content)
+    check_whole(path, HEADER_BYTES)
+    with pytest.raises(SourceError, match="cut short"):
+        check_whole(path, counted - 1)

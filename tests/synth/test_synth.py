@@ -17,6 +17,7 @@ from edgernn.errors import DataError, OutputError
 from edgernn.synth import rooms
 from edgernn.synth.corpus import make
 from edgernn.synth.espeak import the_espeak
+from edgernn.synth.folder import begin
 from edgernn.synth.phonemes import heard_in, plain
 from edgernn.synth.plan import OTHER, Wish, recipes
 
@@ -190,6 +191,13 @@ def test_a_folder_of_other_things_is_left_alone(made, tmp_path):
         make(WISH, tmp_path)
     with pytest.raises(OutputError, match="another seed"):
         make(Wish(("hey robot",), count=10, others=20, seed=4, rooms=10), made[0])
+
+
+def test_a_setting_that_was_not_kept_when_a_folder_was_begun_is_not_another(tmp_path):
+    begin(tmp_path, {"seed": 1}, "order.json")
+    begin(tmp_path, {"seed": 1, "content": "3 files"}, "order.json")
+    with pytest.raises(OutputError, match="another content: 3 files, and now it is 4 files"):
+        begin(tmp_path, {"seed": 1, "content": "4 files"}, "order.json")
 
 
 @needs_espeak

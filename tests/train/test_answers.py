@@ -1,6 +1,7 @@
 """Counting what a model answers to whole sequences."""
 
 import dataclasses
+import html
 import itertools
 import json
 import re
@@ -200,7 +201,47 @@ def test_a_ratio_over_nothing_is_refused(asked, tmp_path):
     done = subprocess.run([sys.executable, "-m", "edgernn", asked, BUNDLED, "--positives", tmp_path,
                            *more, "--snr", "10"], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "--noise was needed" in done.stderr
+    needed = "--noise or --negatives was needed" if asked == "evaluate" else "--noise was needed"
+    assert needed in done.stderr
+
+
+def test_a_run_cannot_be_told_from_another_by_a_model_without_an_origin(made, tmp_path):
+    report, run, test = made
+    whole = bundle.read(report.path)
+    bundle.write(tmp_path / "bare.tflite", bundle.attach(
+        whole.flatbuffer, dataclasses.replace(whole.spec, provenance={})))
+    with pytest.raises(ModelError, match="does not say which weights"):
+        answers(StepModel.open(tmp_path / "bare.tflite"), Heard(test, ("",) * len(test)), run)
+
+
+def test_minutes_start_no_cluster_however_many_streams_of_words_there_are(tmp_path, monkeypatch):
+    (tmp_path / "clips" / "computer").mkdir(parents=True)
+    for i in range(2):
+        soundfile.write(tmp_path / "clips" / "computer" / f"{i}.wav", wandering(1.0, i), RATE)
+    soundfile.write(tmp_path / "long.wav", wandering(12.0), RATE)
+
+    def started(*arguments):
+        raise AssertionError("a cluster was started")
+
+    monkeypatch.setattr("edgernn.train.spread._client", started)
+    given = ["--positives", tmp_path / "clips", "--noise", tmp_path / "long.wav", "--negatives",
+             tmp_path / "long.wav", "--snr", "0,10", "--split", "all", "--json"]
+    done = CliRunner().invoke(command, [str(BUNDLED), *map(str, given)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert len(json.loads(done.stdout)["words"]) == 10  # more than are worth a cluster
+
+
+def test_negatives_that_cannot_be_used_do_not_count_as_seconds_of_drift(tmp_path):
+    (tmp_path / "clips" / "computer").mkdir(parents=True)
+    (tmp_path / "talk").mkdir()
+    for i in range(2):
+        soundfile.write(tmp_path / "clips" / "computer" / f"{i}.wav", wandering(1.0, i), RATE)
+    soundfile.write(tmp_path / "talk" / "short.wav", wandering(6.0), RATE)
+    soundfile.write(tmp_path / "talk" / "silent.wav", np.zeros(12 * RATE, np.int16), RATE)
+    done = evaluate(BUNDLED, "--positives", tmp_path / "clips", "--split", "all", "--negatives",
+                    tmp_path / "talk", "--drift-hours", 0.01)
+    assert done.returncode == 1
+    assert "10 s of --negatives were needed, and there are 6.0 that can be used" in done.stderr
 
 
 def test_noise_and_negatives_that_are_too_short_are_refused_with_their_seconds(tmp_path):
@@ -345,7 +386,7 @@ def own(tmp_path):
     return folder
 
 
-HELD = "3 of the 20 that were given: the data has no split of its own to go by"
+HELD = "3 of the 20 that were given: the data has no split {!r} to go by"
 
 
 def test_how_many_were_judged_is_said_where_the_data_marks_no_split(own, tmp_path):
@@ -353,8 +394,8 @@ def test_how_many_were_judged_is_said_where_the_data_marks_no_split(own, tmp_pat
     page = tmp_path / "report.html"
     done = evaluate(BUNDLED, "--positives", own, "--html", page)
     assert done.returncode == 0, done.stderr
-    assert HELD in " ".join(done.stdout.split())
-    assert HELD in page.read_text()
+    assert HELD.format("test") in " ".join(done.stdout.split())
+    assert HELD.format("test") in html.unescape(page.read_text())
     done = evaluate(BUNDLED, "--positives", own, "--json")
     assert json.loads(done.stdout)["judged"] == {"split": "test", "split_here": True, "of": 20,
                                                  "sequences": 3}
@@ -374,5 +415,5 @@ def test_calibrate_says_how_many_it_heard_where_the_data_marks_no_split(own, tmp
     told = []
     calibrated(BUNDLED, Materials(own, (tmp_path / "talk.wav",), split="validation"), 0.5,
                Means(tell=told.append))
-    assert HELD in told[0]
+    assert HELD.format("validation") in told[0]
     assert "'validation'" in told[0]

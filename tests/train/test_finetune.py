@@ -166,6 +166,15 @@ def test_a_run_that_is_there_is_not_written_over(tmp_path):
         finetune(run, run, Tuning(epochs=1), overwrite=True)
 
 
+def test_a_folder_that_holds_the_run_that_is_read_is_not_written_over(tmp_path):
+    out = write_run(tmp_path / "out", tuner(Layer("gru", 4)))
+    (out / "config.yaml").touch()
+    run = write_run(out / "inner", tuner(Layer("gru", 4)))
+    with pytest.raises(OutputError, match="read here, and would be lost"):
+        finetune(run, out, Tuning(epochs=1), overwrite=True)
+    assert (run / "weights.npz").exists()
+
+
 def test_another_run_is_written_over_where_that_is_asked_for(tmp_path):
     run, out = write_run(tmp_path / "run", tuner(Layer("gru", 4))), tmp_path / "out"
     (run / "config.yaml").touch()  # by which a run folder is known

@@ -64,3 +64,14 @@ def test_recordings_of_a_label_that_is_a_link_to_a_folder_are_seen(data, tmp_pat
     before = known(data)
     (data / "no").symlink_to(tmp_path / "no")
     assert known(data) != before
+
+
+@pytest.mark.parametrize("given", ["a_TRAIN.ts", "a_TEST.ts", "a"])
+def test_files_beside_a_pair_that_are_no_half_of_it_do_not_matter(tmp_path, given):
+    for name in ("a_TRAIN.ts", "a_TEST.ts", "b_TRAIN.ts"):
+        (tmp_path / name).write_text(name)
+    before = known(tmp_path / given)
+    os.utime(tmp_path / "b_TRAIN.ts", ns=(1, 1))
+    assert known(tmp_path / given) == before
+    os.utime(tmp_path / "a_TEST.ts", ns=(1, 1))
+    assert known(tmp_path / given) != before

@@ -61,3 +61,13 @@ def test_of_a_recording_that_breaks_off_nothing_is_heard(tmp_path, seconds_not_m
 def test_recovery_is_tried_at_no_place_twice(seconds, places):
     found = recovery(StepModel.open(BUNDLED), [wandering(seconds)], np.random.default_rng(0))
     assert found["places"] == places
+
+
+@pytest.mark.parametrize("kept", [1, 10])
+def test_a_long_recording_is_not_kept_but_read_again(kept, tmp_path, monkeypatch,
+                                                     seconds_not_minutes):
+    monkeypatch.setattr(audio, "KEPT_BLOCKS", kept)
+    soundfile.write(tmp_path / "long.wav", wandering(4.5), RATE)
+    found = audio.sound(tmp_path / "long.wav", RATE)
+    assert isinstance(found, list) == (kept == 10)
+    np.testing.assert_array_equal(np.concatenate(list(found)), wandering(4.5))

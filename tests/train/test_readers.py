@@ -13,6 +13,7 @@ from edgernn.train.dataset import AudioSet, Recording, SensorSet
 from edgernn.train.readers import load, read
 
 RATE = 16000
+OF_TRAIN = {"train", "validation"}
 
 
 def tone(seconds=0.5, rate=RATE, hz=440):
@@ -54,12 +55,15 @@ def test_data_of_any_kind_says_whether_its_split_is_its_own(folder, tmp_path):
     (own / "a.tsv").write_text("text\tlabel\tsplit\n" + texts)
     (ours / "a.tsv").write_text("text\tlabel\tof\n" + texts)
     (ours / "a.conllu").write_text("1\ta\ta\tNOUN\n2\tb\tb\tVERB\n\n" * 9)
-    for place, says in ((own, False), (ours, True)):
-        assert [load(path).split_here for path in sorted(place.iterdir())] == \
-            [says] * len(list(place.iterdir()))
-    assert load(folder).split_here
+    # A test set of their own leaves them to draw validation.
+    drawn = {"a.npz": set(), "a.tsv": set(), "a_TRAIN.ts": OF_TRAIN, "a_TEST.ts": OF_TRAIN}
+    assert {path.name: load(path).drawn for path in own.iterdir()} == drawn
+    assert all(load(path).drawn == set(splits.SPLITS) for path in ours.iterdir())
+    assert load(folder).drawn == set(splits.SPLITS)
     (folder / "testing_list.txt").write_text("yes/0.wav\nno/0.wav\n")
-    assert not load(folder).split_here
+    assert load(folder).drawn == OF_TRAIN
+    (folder / "validation_list.txt").write_text("yes/1.wav\nno/1.wav\n")
+    assert load(folder).drawn == set()
 
 
 @pytest.mark.parametrize(("rate", "subtype", "channels"), [
@@ -141,8 +145,17 @@ def test_a_folder_with_a_data_set_in_it_says_which(tmp_path):
         (tmp_path / name).mkdir()
     index(tmp_path / "data", [{"path": "yes/0.wav", "label": "yes"}])
     (tmp_path / "run" / "history.csv").write_text("epoch,loss\n1,0.5\n")
+    (tmp_path / "order.json").write_text("{}")
     with pytest.raises(DataError, match=r"no data set, but .*data is one"):
         load(tmp_path)
+
+
+def test_a_sequence_may_have_the_name_of_an_index(tmp_path):
+    for label in ("run", "walk"):
+        for name in ("index", "one", "two", "three"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            (tmp_path / label / f"{name}.csv").write_text("x,y\n1,2\n3,4\n")
+    assert load(tmp_path).labels == ("run", "walk")
 
 
 def test_background_noise_that_an_index_names_is_no_label(folder):

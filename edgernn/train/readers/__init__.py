@@ -104,8 +104,9 @@ def _read(
     if path.suffix == ".ts" or any(path.glob("*.ts")):
         return ts.read(path, seed)
     folder = path.parent if path.name == "index.csv" else path
-    if not (folder / "index.csv").exists() and (inner := sorted(folder.glob("*/index.csv"))):
-        raise DataError(f"{path} is no data set, but {inner[0].parent} is one. Name that")
+    if (folder / "order.json").exists() and (folder / "data" / "index.csv").exists():
+        raise DataError(f"{path} is what edgernn new made, and no data set, but "
+                        f"{folder / 'data'} is one. Name that")
     if folder.is_dir() and not (folder / "index.csv").exists() and any(folder.glob("*/*.csv")):
         return rows.read_folder(folder, seed, strict, tell)
     if folder.is_dir():

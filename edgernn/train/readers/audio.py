@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from edgernn.errors import DataError, SourceError
 from edgernn.sources.source import to_int16
-from edgernn.sources.wav import check_whole
+from edgernn.sources.wav import HEADER_BYTES, check_whole
 from edgernn.train import splits
 from edgernn.train.dataset import (
     SHORTEST_S,
@@ -28,6 +28,8 @@ from edgernn.train.dataset import (
 SUFFIXES = {".wav", ".flac", ".ogg"}
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
 BLOCK_S = 60
+KEPT_BLOCKS = 10
+"""Of a recording of more, each is read twice: to see whether it can be used, and to hear it."""
 UNKNOWN_FRAMES = 2**63 - 1
 """libsndfile's length of a file that has none, behind whose end it fails."""
 NOISE_FOLDER = "_background_noise_"
@@ -40,7 +42,7 @@ def read(
     seed: int, tell: Tell, progress: Callable[[int, int], None], least: int = 2,
 ) -> AudioSet:
     """Read ``label/*.wav``, Speech Commands, or what index.csv names; `least` labels or more."""
-    listed, split_here = _listed(folder, hold_out, seed, tell, least)
+    listed, drawn = _listed(folder, hold_out, seed, tell, least)
     named = check_labels((r.label for r in listed), folder, least)
     recordings, samples, skipped = [], [], []
     for done, recording in enumerate(listed):
@@ -61,7 +63,7 @@ def read(
         tell(f"{folder} has no usable recording labelled {', '.join(set(named) - set(labels))}: "
              "the model will not know it")
     return AudioSet(labels, tuple(recordings), tuple(samples), sample_rate_hz, background, left_out,
-                    split_here=split_here)
+                    drawn=drawn)
 
 
 def blocks(path: Path, sample_rate_hz: int) -> Iterator[Samples]:
@@ -75,7 +77,7 @@ def blocks(path: Path, sample_rate_hz: int) -> Iterator[Samples]:
     soundfile = _soundfile()
     import soxr
 
-    check_whole(path)
+    check_whole(path, HEADER_BYTES)
     with soundfile.SoundFile(str(path)) as file:
         rate = file.samplerate
         if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
@@ -115,6 +117,18 @@ def unusable(path: Path, sample_rate_hz: int,
     if length < SHORTEST_S * sample_rate_hz:
         return f"too short: {1000 * length // sample_rate_hz} ms"
     return "silent" if loudest < SILENT else ""
+
+
+def sound(path: Path, sample_rate_hz: int) -> Iterable[Samples] | str:
+    """A recording, some minutes of it in memory at most, or why it cannot be used."""
+    read: list[Samples] = []
+
+    def keep(block: Samples) -> None:
+        if len(read) <= KEPT_BLOCKS:
+            read.append(block)
+
+    why = unusable(path, sample_rate_hz, keep)
+    return why or (read if len(read) <= KEPT_BLOCKS else blocks(path, sample_rate_hz))
 
 
 def usable(path: Path, sample_rate_hz: int) -> Samples | str:
@@ -175,32 +189,32 @@ def _soundfile() -> Any:
 
 
 def _listed(folder: Path, hold_out: str, seed: int, tell: Tell, least: int
-            ) -> tuple[list[Recording], bool]:
-    """Every file with its label, its speaker where known, and its split; whether that is ours."""
+            ) -> tuple[list[Recording], frozenset[str]]:
+    """Every file with its label, its speaker where known, and its split; the splits we drew."""
     index = folder / "index.csv"
     found = _from_index(index) if index.exists() else _from_folders(folder)
     if hold_out:
-        return splits.hold_out(found, hold_out), False
+        return splits.hold_out(found, hold_out), frozenset()
     both = splits.straddling(found)
     if both:
         tell(f"{folder} has speakers in more than one split ({', '.join(both[:5])}); "
              "splitting by speaker instead, so that no voice is on both sides")
     if both or not any(r.split for r in found):
         try:
-            return splits.by_speaker(found, seed), True
+            return splits.by_speaker(found, seed), splits.ALL
         except DataError:
             if least > 1:
                 raise
             # Too few to be split, and nothing is trained on them: all are what is measured.
-            return [dataclasses.replace(r, split="test") for r in found], True
+            return [dataclasses.replace(r, split="test") for r in found], splits.ALL
     train = [r for r in found if r.split == "train"]
     speakers = {r.speaker for r in train}
     # One voice cannot both teach and validate; training says what to do about that.
     if not train or any(r.split == "validation" for r in found) or (
             len(speakers) == 1 and "" not in speakers):
-        return found, False
+        return found, frozenset()
     held = iter(splits.by_speaker(train, seed, ("validation",)))
-    return [next(held) if r.split == "train" else r for r in found], False
+    return [next(held) if r.split == "train" else r for r in found], splits.OF_TRAIN
 
 
 def _from_folders(folder: Path) -> list[Recording]:

@@ -206,7 +206,7 @@ def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str] 
     code = {label: i for i, label in enumerate(labels)}
     codes = np.array([code[name] for name in names], np.int64) if names is not None else \
         np.zeros(len(sequences), np.int64)
-    split_here = split is None
+    drawn = splits.ALL if split is None else frozenset()
     if split is None:
         split = splits.three(codes, seed)
     if split.shape != codes.shape:
@@ -218,4 +218,4 @@ def _sensor_set(path: Path, sequences: Sequence[NDArray[Any]], names: list[str] 
                         "needed")
     lengths = np.array([len(s) for s in sequences], np.int64)
     return SensorSet(labels, Sequences(rows, lengths, codes, split.astype("U10")), columns,
-                     split_here=split_here)
+                     drawn=drawn)

@@ -39,18 +39,19 @@ def read_tsv(path: Path, seed: int, strict: bool, tell: Tell) -> TextSet:
     left_out = refuse_or_tell(skipped, strict, tell)
     labels = check_labels((line["label"] for line, _ in every), path)
     codes = np.array([labels.index(line["label"]) for line, _ in every], np.int64)
-    split_here = not pair and not all("split" in line for line, _ in every)
+    marked = all("split" in line for line, _ in every)
     if pair:
         is_test = np.array([test_too for _, test_too in every])
         split = np.where(is_test, "test", "train").astype("U10")
         held = splits.stratified(codes[~is_test], splits.HELD_SHARE, seed)
         split[np.flatnonzero(~is_test)[held]] = "validation"
-    elif not split_here:
+    elif marked:
         split = _known(path, [line["split"] for line, _ in every])
     else:
         split = splits.three(codes, seed)
     return TextSet(labels, tuple(line["text"] for line, _ in every), codes, split,
-                   skipped=left_out, split_here=split_here)
+                   skipped=left_out,
+                   drawn=splits.OF_TRAIN if pair else frozenset() if marked else splits.ALL)
 
 
 def _lines(path: Path) -> list[dict[str, str]]:
@@ -113,4 +114,4 @@ def read_conllu(path: Path, seed: int) -> TextSet:
     tags = tuple(np.array([code[tag] for _, tag in sentence], np.int64) for sentence in sentences)
     nothing = np.zeros(len(sentences), np.int64)
     return TextSet(labels, tuple(tuple(word for word, _ in sentence) for sentence in sentences),
-                   nothing, splits.three(nothing, seed), tags, split_here=True)
+                   nothing, splits.three(nothing, seed), tags, drawn=splits.ALL)

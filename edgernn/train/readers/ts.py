@@ -34,7 +34,7 @@ def read(path: Path, seed: int) -> SensorSet:
                         "was needed. Repair the file")
     lengths = np.array([len(row) for row in every], np.int64)
     return SensorSet(names, Sequences(np.concatenate(every), lengths, codes, split),
-                     split_here=not test)
+                     drawn=splits.OF_TRAIN if test else splits.ALL)
 
 
 def _pair(path: Path) -> tuple[Path, Path | None]:
