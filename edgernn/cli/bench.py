@@ -102,10 +102,9 @@ def _print_tables(tree: dict[str, Any]) -> None:
 def _table(title: str, *columns: str) -> Any:
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold",
-                         min_width=None if i else len("emulator"))
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
     return table
 
 
