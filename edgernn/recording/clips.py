@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,10 @@ class Clips:
                 raise OutputError(f"line {number} of {path} has not as many cells as columns "
                                   f"({len(columns)}), which were needed to go on with it. Repair "
                                   "the line, or choose another --out")
+            if line.get("source") and not _is_time(line["until_s"]):
+                raise OutputError(f"line {number} of {path} has the until_s {line['until_s']!r}; "
+                                  "seconds, 0 or more, were needed to go on with it. Repair the "
+                                  "line, or choose another --out")
         return found
 
     def count(self, label: str, speaker: str) -> int:
@@ -102,6 +107,13 @@ class Clips:
         writer.writerows(lines)
         files.write(self.folder / INDEX, text.getvalue().encode())
         return path
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return 0 <= float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int) -> None:

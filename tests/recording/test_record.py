@@ -277,7 +277,10 @@ def test_silence_is_an_error_that_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize(("text", "what"), [
     ("", "columns none"), ("path,label,speaker\na.wav,yes,,me\n", "line 2"),
-    ("path,label,speaker\na.wav\n", "line 2")])
+    ("path,label,speaker\na.wav\n", "line 2"),
+    *((f'path,label,speaker,source,until_s\na.wav,yes,me,0a,1.5\na.wav,yes,me,0a,{until}\n',
+       "line 3 .* until_s .* Repair the line")
+      for until in ("abc", "", '"31,54"', "nan", "inf", "-1"))])
 def test_a_damaged_index_is_named_and_left_alone(tmp_path, text, what):
     (tmp_path / "index.csv").write_text(text)
     with pytest.raises(OutputError, match=what):
