@@ -93,7 +93,7 @@ def _words(clips: Any, label: str, speaker: str, heard: Any, missing: int, there
     if missing < 1:
         _say(f"there are {there} of {label!r} already; a larger --count asks for more")
         return 0
-    taken_s = _told(clips)
+    taken_s = _told(clips, heard)
     _say("quiet, please: listening to the room")
     for frame in itertools.chain(heard, (None,)):
         if frame is not None and frame.gap:
@@ -115,9 +115,14 @@ def _words(clips: Any, label: str, speaker: str, heard: Any, missing: int, there
     return kept
 
 
-def _told(clips: Any) -> float:
+def _told(clips: Any, heard: Any) -> float:
     """Seconds of the recording that were taken before, which is said."""
+    from edgernn.sources.wav import ResampledWav
+
     taken_s: float = clips.taken_s()
+    if clips.source and not taken_s:
+        with ResampledWav(heard.path, clips.rate_hz, clips.rate_hz) as again:
+            taken_s = clips.found_s(again)
     if taken_s:
         _say(f"clips were taken of the first {taken_s:.2f} s of this recording before; going on "
              "behind them")
@@ -146,7 +151,7 @@ def _judged(clips: Any, label: str, speaker: str, take: Any) -> bool:
 def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> int:
     """All that is heard, a minute a clip: what ends it early costs none of those before."""
     minute = clips.rate_hz * 60
-    taken_s = _told(clips)
+    taken_s = _told(clips, heard)
     begin = round(taken_s * clips.rate_hz)
     wanted, kept, count = round(minutes * minute), 0, 0
     pieces: list[Any] = []

@@ -114,7 +114,8 @@ class ResampledWav(Source):
 
     def __init__(self, path: str | Path, rate_hz: int, block: int) -> None:
         super().__init__(rate_hz, block)
-        with _opened(Path(path), rate_hz) as file:
+        self.path = Path(path)
+        with _opened(self.path, rate_hz) as file:
             own_hz = file.samplerate
         self._track = Track(rate_hz, block)
         self._track.begin(own_hz)

@@ -200,6 +200,43 @@ def test_an_index_from_before_recordings_were_known_again_is_gone_on_with(spoken
     assert len((out / "index.csv").read_text().splitlines()) == 4
 
 
+def forget_sources(out):
+    """As an index was before it said of what recording a clip is."""
+    with (out / "index.csv").open(newline="") as file:
+        lines = [f"{line['path']},{line['label']},{line['speaker']}\n"
+                 for line in csv.DictReader(file)]
+    (out / "index.csv").write_text("".join(["path,label,speaker\n", *lines]))
+
+
+def test_clips_of_an_older_index_are_known_again_by_their_samples(spoken, tmp_path):
+    out = tmp_path / "clips"
+    record("--label", "computer", "--count", 3, "--out", out, "--input", spoken)
+    forget_sources(out)
+    for label, count in (("computer", 4), ("alexa", 1), ("computer", 30)):
+        done = record("--label", label, "--count", count, "--out", out, "--input", spoken)
+        assert done.returncode == 0, done.stderr
+        assert "s of this recording before" in done.stderr
+    assert len(kept(out)) == len({one.tobytes() for one in kept(out)}) == 9
+    forget_sources(out)
+    done = record("--label", "computer", "--count", 30, "--out", out, "--input", spoken)
+    assert done.returncode == 1
+    assert "Give another recording" in done.stderr
+    assert record("--label", "computer", "--count", 9, "--out", out, "--input",
+                  session(tmp_path / "other.wav", [20])).returncode == 0
+
+
+def test_a_room_of_an_older_index_is_known_again_by_its_samples(spoken, tmp_path):
+    import soundfile
+
+    out = tmp_path / "clips"
+    for minutes in (0.1, 0.05, 1):
+        done = record("--label", "room", "--background", minutes, "--out", out, "--input", spoken)
+        assert done.returncode == 0, done.stderr
+        forget_sources(out)
+    np.testing.assert_array_equal(np.concatenate(kept(out)),
+                                  soundfile.read(spoken, dtype="int16")[0])
+
+
 @pytest.mark.parametrize("rate", [8000, 22050])
 def test_the_same_words_are_found_whatever_rate_is_kept(spoken, tmp_path, rate):
     import soundfile
