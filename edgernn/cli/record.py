@@ -17,8 +17,10 @@ from edgernn.cli.numbers import FiniteRange
 from edgernn.errors import SourceError
 from edgernn.spec import LABEL
 
+LEAST_S = 1
+"""Of a room: less is noise that nobody can learn from, down to no sample at all."""
 LEAST_MINUTES = 0.02
-"""Of a room, a second: less is noise that nobody can learn from, down to no sample at all."""
+"""To ask for: `LEAST_S` and a little, in a round number."""
 
 
 @click.command()
@@ -149,7 +151,10 @@ def _judged(clips: Any, label: str, speaker: str, take: Any) -> bool:
 
 
 def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> int:
-    """All that is heard, a minute a clip: what ends it early costs none of those before."""
+    """All that is heard, a minute a clip: what ends it early costs none of those before.
+
+    A rest of less than `LEAST_S` is not kept.
+    """
     minute = clips.rate_hz * 60
     taken_s = _told(clips, heard)
     begin = round(taken_s * clips.rate_hz)
@@ -177,11 +182,11 @@ def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> i
     except KeyboardInterrupt:
         pass
     finally:
-        if pieces:
+        if sum(len(piece) for piece in pieces) >= LEAST_S * clips.rate_hz:
             keep()
     if not kept:
-        raise SourceError(_taken(taken_s) or "nothing was heard. See that the microphone is on: "
-                          "edgernn devices --level")
+        raise SourceError(_taken(taken_s) or f"nothing was heard, or less than {LEAST_S} s. See "
+                          "that the microphone is on: edgernn devices --level")
     return kept
 
 

@@ -279,6 +279,21 @@ def test_a_room_too_short_to_learn_from_is_refused(spoken, tmp_path):
     assert not (tmp_path / "clips").exists()
 
 
+def test_no_sliver_of_a_room_is_kept(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    out, minute = tmp_path / "clips", audio(room(60.001))
+    soundfile.write(tmp_path / "room.wav", minute, RATE)
+    soundfile.write(tmp_path / "tiny.wav", minute[-16:], RATE)
+    given = "--label", "room", "--out", out, "--background"
+    assert record(*given, 1, "--input", tmp_path / "room.wav").returncode == 0
+    for minutes, name, what in ((1, "room.wav", "nothing to keep was found behind the first 60.00"),
+                                (0.02, "tiny.wav", "nothing was heard, or less than 1 s")):
+        done = record(*given, minutes, "--input", tmp_path / name)
+        assert done.returncode == 1
+        assert what in done.stderr
+    assert [len(one) for one in kept(out)] == [60 * RATE]
+
+
 class UnpluggedError(Exception):
     pass
 
