@@ -15,6 +15,8 @@ from edgernn.sources.track import Track
 
 UNKNOWN_LENGTH = 0x7FFF0000
 """Recorders that write to a pipe leave the length of a wav at this or more, or at 0."""
+UNKNOWN_FRAMES = 2**63 - 1
+"""libsndfile's length of a file that has none, behind whose end it fails."""
 
 
 class WavSource(Source):
@@ -36,8 +38,9 @@ class WavSource(Source):
     ------
     SourceError
         If soundfile is not installed; if the file is missing, not a file, not
-        audio, empty, cut short, or of another rate.  Damage within the audio is
-        raised while iterating, after the whole seconds before it.
+        audio, empty, cut short, without a length, or of another rate.  Damage
+        within the audio is raised while iterating, after the whole seconds before
+        it.
     """
 
     def __init__(self, path: str | Path, rate_hz: int, block: int,
@@ -59,6 +62,7 @@ class WavSource(Source):
                               f"at {self.rate_hz} Hz. Convert it: "
                               f"sox {self.path} -r {self.rate_hz} out.wav")
         check_whole(self.path)
+        check_length(self.path, self._file.frames)
         if self._file.frames == 0:
             raise SourceError(f"{self.path} holds no samples; at least one is needed. "
                               "Record it again.")
@@ -171,6 +175,13 @@ def _check_readable(path: Path) -> None:
                           "needed. Check the name.") from problem
     if empty:
         raise SourceError(f"{path} is empty, 0 bytes; a recording is needed. Record it again.")
+
+
+def check_length(path: Path, frames: int) -> None:
+    """Refuse a file of which libsndfile knows no length, by a SourceError."""
+    if frames == UNKNOWN_FRAMES:
+        raise SourceError(f"{path} does not say how long it is, as a flac that was written to "
+                          f"a pipe; a length was needed. Convert it: sox {path} new.flac")
 
 
 def check_whole(path: Path) -> None:

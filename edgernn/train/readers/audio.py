@@ -11,7 +11,7 @@ import numpy as np
 
 from edgernn.errors import DataError, SourceError
 from edgernn.sources.source import to_int16
-from edgernn.sources.wav import check_whole
+from edgernn.sources.wav import check_length, check_whole
 from edgernn.train import splits
 from edgernn.train.dataset import (
     SHORTEST_S,
@@ -28,8 +28,6 @@ from edgernn.train.dataset import (
 SUFFIXES = {".wav", ".flac", ".ogg"}
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
 BLOCK_S = 60
-UNKNOWN_FRAMES = 2**63 - 1
-"""libsndfile's length of a file that has none, behind whose end it fails."""
 NOISE_FOLDER = "_background_noise_"
 SPLIT_COLUMNS = ("split", "official_split")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_cluster", "client_id")
@@ -82,9 +80,7 @@ def blocks(path: Path, sample_rate_hz: int) -> Iterator[Samples]:
             # Resampling from the 1 Hz of a damaged header would fill the memory.
             raise SourceError(f"{path} says it is sampled at {rate} Hz; {LOWEST_RATE_HZ} to "
                               f"{HIGHEST_RATE_HZ} Hz is audio. Make the file again.")
-        if file.frames == UNKNOWN_FRAMES:
-            raise SourceError(f"{path} does not say how long it is, as a flac that was written to "
-                              f"a pipe; a length was needed. Convert it: sox {path} new.flac")
+        check_length(path, file.frames)
         resampler = soxr.ResampleStream(rate, sample_rate_hz, file.channels, dtype="float64")
         # No longer than the file: a damaged header's thousand channels would take gigabytes.
         length = max(1, min(BLOCK_S * rate, len(file)))
