@@ -17,8 +17,10 @@ from edgernn.cli.numbers import FiniteRange
 from edgernn.errors import SourceError
 from edgernn.spec import LABEL
 
+LEAST_S = 1
+"""Of a room: less is noise that nobody can learn from, down to no sample at all."""
 LEAST_MINUTES = 0.02
-"""Of a room, a second: less is noise that nobody can learn from, down to no sample at all."""
+"""To ask for: `LEAST_S` and a little, in a round number."""
 
 
 @click.command()
@@ -93,7 +95,7 @@ def _words(clips: Any, label: str, speaker: str, heard: Any, missing: int, there
     if missing < 1:
         _say(f"there are {there} of {label!r} already; a larger --count asks for more")
         return 0
-    taken_s = _told(clips)
+    taken_s = _told(clips, heard)
     _say("quiet, please: listening to the room")
     for frame in itertools.chain(heard, (None,)):
         if frame is not None and frame.gap:
@@ -115,9 +117,14 @@ def _words(clips: Any, label: str, speaker: str, heard: Any, missing: int, there
     return kept
 
 
-def _told(clips: Any) -> float:
+def _told(clips: Any, heard: Any) -> float:
     """Seconds of the recording that were taken before, which is said."""
+    from edgernn.sources.wav import ResampledWav
+
     taken_s: float = clips.taken_s()
+    if clips.source and not taken_s:
+        with ResampledWav(heard.path, clips.rate_hz, clips.rate_hz) as again:
+            taken_s = clips.found_s(again)
     if taken_s:
         _say(f"clips were taken of the first {taken_s:.2f} s of this recording before; going on "
              "behind them")
@@ -144,9 +151,12 @@ def _judged(clips: Any, label: str, speaker: str, take: Any) -> bool:
 
 
 def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> int:
-    """All that is heard, a minute a clip: what ends it early costs none of those before."""
+    """All that is heard, a minute a clip: what ends it early costs none of those before.
+
+    A rest of less than `LEAST_S` is not kept.
+    """
     minute = clips.rate_hz * 60
-    taken_s = _told(clips)
+    taken_s = _told(clips, heard)
     begin = round(taken_s * clips.rate_hz)
     wanted, kept, count = round(minutes * minute), 0, 0
     pieces: list[Any] = []
@@ -172,11 +182,11 @@ def _room(clips: Any, label: str, speaker: str, heard: Any, minutes: float) -> i
     except KeyboardInterrupt:
         pass
     finally:
-        if pieces:
+        if sum(len(piece) for piece in pieces) >= LEAST_S * clips.rate_hz:
             keep()
     if not kept:
-        raise SourceError(_taken(taken_s) or "nothing was heard. See that the microphone is on: "
-                          "edgernn devices --level")
+        raise SourceError(_taken(taken_s) or f"nothing was heard, or less than {LEAST_S} s. See "
+                          "that the microphone is on: edgernn devices --level")
     return kept
 
 

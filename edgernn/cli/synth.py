@@ -70,14 +70,16 @@ def command(phrases: tuple[str, ...], count: int, others: int | None, out: Path,
 
 def spoken_phrases(given: tuple[str, ...]) -> tuple[str, ...]:
     """Phrases in small letters, each once; a usage error for what cannot be a label."""
+    from edgernn.train.readers.audio import NOISE_FOLDER
+
     found = tuple(dict.fromkeys(" ".join(phrase.lower().split()) for phrase in given))
     for phrase in found:
         if not LABEL.fullmatch(phrase) or not any(map(str.isalnum, phrase)):
             raise click.BadParameter(f"{phrase!r}; words of letters and digits, spaces and _ . - + "
                                      "' were needed, no dot at the end, since it becomes a label")
-        if phrase == OTHER:
-            raise click.BadParameter(f"{phrase!r} is what everything else is called; another "
-                                     "phrase was needed")
+        if phrase in (OTHER, NOISE_FOLDER):
+            raise click.BadParameter(f"{phrase!r} is the label of what is no phrase; another was "
+                                     "needed")
     return found
 
 

@@ -1,8 +1,11 @@
 """A folder of clips that `edgernn train`, `evaluate` and `new` take as it is."""
 
+import contextlib
 import csv
 import io
+import math
 import wave
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn import files
-from edgernn.errors import OutputError
+from edgernn.errors import OutputError, SourceError
+from edgernn.frames import Frame
 
 INDEX = "index.csv"
 COLUMNS = ("path", "label", "speaker", "source", "until_s")
@@ -57,6 +61,10 @@ class Clips:
                 raise OutputError(f"line {number} of {path} has not as many cells as columns "
                                   f"({len(columns)}), which were needed to go on with it. Repair "
                                   "the line, or choose another --out")
+            if line.get("source") and not _is_time(line["until_s"]):
+                raise OutputError(f"line {number} of {path} has the until_s {line['until_s']!r}; "
+                                  "seconds, 0 or more, were needed to go on with it. Repair the "
+                                  "line, or choose another --out")
         return found
 
     def count(self, label: str, speaker: str) -> int:
@@ -68,6 +76,19 @@ class Clips:
         """Seconds of the recording up to the end of the last clip of it, whatever its label."""
         return max((float(line["until_s"]) for line in self._there()
                     if self.source and line.get("source") == self.source), default=0.0)
+
+    def found_s(self, heard: Iterable[Frame]) -> float:
+        """As `taken_s`, by what clips sound like whose lines say no source, as older ones do."""
+        clips = [_data(self.folder / line["path"]) for line in self._there()
+                 if not line.get("source")]
+        if not any(clips):
+            return 0.0
+        recording = bytearray()
+        with contextlib.suppress(SourceError):  # its damage is told where it is listened to
+            for frame in heard:
+                recording += frame.samples.astype("<i2").tobytes()
+        ends = [at + len(clip) for clip in clips if (at := recording.find(clip)) >= 0]
+        return max(ends, default=0) / 2 / self.rate_hz
 
     def _there(self) -> list[dict[str, str]]:
         """Lines whose clips were not deleted."""
@@ -102,6 +123,22 @@ class Clips:
         writer.writerows(lines)
         files.write(self.folder / INDEX, text.getvalue().encode())
         return path
+
+
+def _data(path: Path) -> bytes:
+    """Samples of a clip as they lie in its file; none if it is no wav."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            return file.readframes(file.getnframes())
+    except (wave.Error, EOFError, OSError):
+        return b""
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return 0 <= float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int) -> None:

@@ -20,6 +20,8 @@ HEADER_BYTES = 44
 """Some recorders count these, or all but the first 8, as audio too."""
 UNKNOWN_LENGTH = 0x7FFF0000
 """Recorders that write to a pipe leave the length of a wav at this or more, or at 0."""
+UNKNOWN_FRAMES = 2**63 - 1
+"""libsndfile's length of a file that has none, behind whose end it fails."""
 
 
 class WavSource(Source):
@@ -41,8 +43,9 @@ class WavSource(Source):
     ------
     SourceError
         If soundfile is not installed; if the file is missing, not a file, not
-        audio, empty, cut short, or of another rate.  Damage within the audio is
-        raised while iterating, after the whole seconds before it.
+        audio, empty, cut short, without a length, or of another rate.  Damage
+        within the audio is raised while iterating, after the whole seconds before
+        it.
     """
 
     def __init__(self, path: str | Path, rate_hz: int, block: int,
@@ -64,6 +67,7 @@ class WavSource(Source):
                               f"at {self.rate_hz} Hz. Convert it: "
                               f"sox {self.path} -r {self.rate_hz} out.wav")
         check_whole(self.path)
+        check_length(self.path, self._file.frames)
         if self._file.frames == 0:
             raise SourceError(f"{self.path} holds no samples; at least one is needed. "
                               "Record it again.")
@@ -119,7 +123,8 @@ class ResampledWav(Source):
 
     def __init__(self, path: str | Path, rate_hz: int, block: int) -> None:
         super().__init__(rate_hz, block)
-        with _opened(Path(path), rate_hz) as file:
+        self.path = Path(path)
+        with _opened(self.path, rate_hz) as file:
             own_hz = file.samplerate
         self._track = Track(rate_hz, block)
         self._track.begin(own_hz)
@@ -175,6 +180,13 @@ def _check_readable(path: Path) -> None:
                           "needed. Check the name.") from problem
     if empty:
         raise SourceError(f"{path} is empty, 0 bytes; a recording is needed. Record it again.")
+
+
+def check_length(path: Path, frames: int) -> None:
+    """Refuse a file of which libsndfile knows no length, by a SourceError."""
+    if frames == UNKNOWN_FRAMES:
+        raise SourceError(f"{path} does not say how long it is, as a flac that was written to "
+                          f"a pipe; a length was needed. Convert it: sox {path} new.flac")
 
 
 def check_whole(path: Path, tolerated: int = 0) -> None:

@@ -83,9 +83,12 @@ class Confuser:
             words = self._part(rng) if len(self.words) > 1 and rng.random() < 0.25 else \
                 self._edited(rng)
             sounds = [plain(p) for word in words for p in word]
+            heard = [plain(p) for word in audible(words) for p in word]
             # Of a short word little may be left: a pause, or what cannot be said by itself.
+            # And a pause counts as an edit (`plan._confusers`), with which the phrase is itself.
             if any(map(VOWEL.match, sounds)) and \
-                    min(heard_in(phrase, sounds) for phrase in self.said) >= self.nearest:
+                    min(heard_in(phrase, sounds) for phrase in self.said) >= self.nearest and \
+                    all(heard_in(phrase, heard) for phrase in self.said):
                 return "[[" + " ".join("|".join(word) for word in words if word) + "]]"
         return None
 

@@ -200,6 +200,43 @@ def test_an_index_from_before_recordings_were_known_again_is_gone_on_with(spoken
     assert len((out / "index.csv").read_text().splitlines()) == 4
 
 
+def forget_sources(out):
+    """As an index was before it said of what recording a clip is."""
+    with (out / "index.csv").open(newline="") as file:
+        lines = [f"{line['path']},{line['label']},{line['speaker']}\n"
+                 for line in csv.DictReader(file)]
+    (out / "index.csv").write_text("".join(["path,label,speaker\n", *lines]))
+
+
+def test_clips_of_an_older_index_are_known_again_by_their_samples(spoken, tmp_path):
+    out = tmp_path / "clips"
+    record("--label", "computer", "--count", 3, "--out", out, "--input", spoken)
+    forget_sources(out)
+    for label, count in (("computer", 4), ("alexa", 1), ("computer", 30)):
+        done = record("--label", label, "--count", count, "--out", out, "--input", spoken)
+        assert done.returncode == 0, done.stderr
+        assert "s of this recording before" in done.stderr
+    assert len(kept(out)) == len({one.tobytes() for one in kept(out)}) == 9
+    forget_sources(out)
+    done = record("--label", "computer", "--count", 30, "--out", out, "--input", spoken)
+    assert done.returncode == 1
+    assert "Give another recording" in done.stderr
+    assert record("--label", "computer", "--count", 9, "--out", out, "--input",
+                  session(tmp_path / "other.wav", [20])).returncode == 0
+
+
+def test_a_room_of_an_older_index_is_known_again_by_its_samples(spoken, tmp_path):
+    import soundfile
+
+    out = tmp_path / "clips"
+    for minutes in (0.1, 0.05, 1):
+        done = record("--label", "room", "--background", minutes, "--out", out, "--input", spoken)
+        assert done.returncode == 0, done.stderr
+        forget_sources(out)
+    np.testing.assert_array_equal(np.concatenate(kept(out)),
+                                  soundfile.read(spoken, dtype="int16")[0])
+
+
 @pytest.mark.parametrize("rate", [8000, 22050])
 def test_the_same_words_are_found_whatever_rate_is_kept(spoken, tmp_path, rate):
     import soundfile
@@ -242,6 +279,21 @@ def test_a_room_too_short_to_learn_from_is_refused(spoken, tmp_path):
     assert not (tmp_path / "clips").exists()
 
 
+def test_no_sliver_of_a_room_is_kept(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    out, minute = tmp_path / "clips", audio(room(60.001))
+    soundfile.write(tmp_path / "room.wav", minute, RATE)
+    soundfile.write(tmp_path / "tiny.wav", minute[-16:], RATE)
+    given = "--label", "room", "--out", out, "--background"
+    assert record(*given, 1, "--input", tmp_path / "room.wav").returncode == 0
+    for minutes, name, what in ((1, "room.wav", "nothing to keep was found behind the first 60.00"),
+                                (0.02, "tiny.wav", "nothing was heard, or less than 1 s")):
+        done = record(*given, minutes, "--input", tmp_path / name)
+        assert done.returncode == 1
+        assert what in done.stderr
+    assert [len(one) for one in kept(out)] == [60 * RATE]
+
+
 class UnpluggedError(Exception):
     pass
 
@@ -277,7 +329,10 @@ def test_silence_is_an_error_that_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize(("text", "what"), [
     ("", "columns none"), ("path,label,speaker\na.wav,yes,,me\n", "line 2"),
-    ("path,label,speaker\na.wav\n", "line 2")])
+    ("path,label,speaker\na.wav\n", "line 2"),
+    *((f'path,label,speaker,source,until_s\na.wav,yes,me,0a,1.5\na.wav,yes,me,0a,{until}\n',
+       "line 3 .* until_s .* Repair the line")
+      for until in ("abc", "", '"31,54"', "nan", "inf", "-1"))])
 def test_a_damaged_index_is_named_and_left_alone(tmp_path, text, what):
     (tmp_path / "index.csv").write_text(text)
     with pytest.raises(OutputError, match=what):

@@ -132,6 +132,18 @@ def test_a_wav_cut_short_anywhere_is_refused(tmp_path):
             heard(path)
 
 
+@pytest.mark.parametrize("source", [WavSource, ResampledWav])
+def test_a_flac_that_does_not_say_how_long_it_is_is_refused(tmp_path, source):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, SAMPLES, 16000)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # 36 bits in which 0 is no length
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="does not say how long it is"):
+        source(path, 16000, 320)
+
+
 @pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF])
 def test_a_wav_written_to_a_pipe_has_no_length_and_is_heard(tmp_path, length):
     path = tmp_path / "a.wav"

@@ -60,3 +60,13 @@ def test_every_confusable_phrase_of_a_short_word_can_be_said():
     for _ in range(200):
         drawn = confuser.draw(rng)
         assert drawn is None or "eI" in drawn
+
+
+def test_the_phrase_itself_with_a_pause_in_it_is_no_confusable_one():
+    confuser = Confuser((("h", "'eI"),), (("h", "eI"),), ("eI",), ("h", "_:"), nearest=1)
+    rng = np.random.default_rng(0)
+    drawn = {confuser.draw(rng) for _ in range(200)}
+    assert any("_:" in text for text in drawn)
+    for text in drawn:
+        sounds = [plain(p) for word in audible([text[2:-2].split("|")]) for p in word]
+        assert heard_in(("h", "eI"), sounds)

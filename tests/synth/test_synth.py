@@ -236,6 +236,7 @@ def test_what_cannot_be_said_is_told_before_anything_is_written(wish, why, tmp_p
 
 @pytest.mark.parametrize("options", [("--phrase", "and/or"), ("--phrase", "!!!"),
                                      ("--phrase", "what's up?"), ("--phrase", OTHER),
+                                     ("--phrase", "_background_noise_"),
                                      ("--phrase", "robot", "--accent", "en-us+f3")])
 def test_what_would_be_no_label_or_one_voice_in_all_splits_is_refused(options, tmp_path):
     done = subprocess.run([sys.executable, "-m", "edgernn", "synth", *options, "--out",

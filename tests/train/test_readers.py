@@ -168,6 +168,26 @@ def test_background_noise_that_an_index_names_is_no_label(folder):
     assert len(found.noises) == 1
 
 
+def test_noise_of_an_index_may_lie_anywhere_and_is_taken_once(folder):
+    lines = [{"path": f.relative_to(folder), "label": f.parent.name}
+             for f in sorted(folder.glob("*/*.wav"))]
+    for path, seconds in (("_background_noise_/0000.wav", 1), ("rooms/hum.wav", 2)):
+        write(folder / path, tone(seconds))
+        lines.append({"path": path, "label": "_background_noise_"})
+    index(folder, [*lines, {"path": "rooms/gone.wav", "label": "_background_noise_"}])
+    found = load(folder)
+    assert found.labels == ("no", "yes")
+    assert [len(noise) / RATE for noise in found.noises] == [1, 2]
+    assert [(s.path.name, s.reason) for s in found.skipped] == [("gone.wav", "missing")]
+    assert len(load(folder, noise=[folder / "rooms"]).noises) == 1
+
+
+def test_an_index_of_noise_alone_is_refused(folder):
+    index(folder, [{"path": "yes/0.wav", "label": "_background_noise_"}])
+    with pytest.raises(DataError, match="no label but _background_noise_"):
+        load(folder)
+
+
 def test_a_speaker_held_out_is_only_tested_on(folder):
     files = sorted(folder.glob("*/*.wav"))
     index(folder, [{"path": f.relative_to(folder), "label": f.parent.name, "speaker": f"s{i % 3}"}

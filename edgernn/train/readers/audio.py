@@ -11,7 +11,7 @@ import numpy as np
 
 from edgernn.errors import DataError, SourceError
 from edgernn.sources.source import to_int16
-from edgernn.sources.wav import HEADER_BYTES, check_whole
+from edgernn.sources.wav import HEADER_BYTES, check_length, check_whole
 from edgernn.train import splits
 from edgernn.train.dataset import (
     SHORTEST_S,
@@ -30,8 +30,6 @@ LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
 BLOCK_S = 60
 KEPT_BLOCKS = 10
 """Of a recording of more, each is read twice: to see whether it can be used, and to hear it."""
-UNKNOWN_FRAMES = 2**63 - 1
-"""libsndfile's length of a file that has none, behind whose end it fails."""
 NOISE_FOLDER = "_background_noise_"
 SPLIT_COLUMNS = ("split", "official_split")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "speaker_cluster", "client_id")
@@ -84,9 +82,7 @@ def blocks(path: Path, sample_rate_hz: int) -> Iterator[Samples]:
             # Resampling from the 1 Hz of a damaged header would fill the memory.
             raise SourceError(f"{path} says it is sampled at {rate} Hz; {LOWEST_RATE_HZ} to "
                               f"{HIGHEST_RATE_HZ} Hz is audio. Make the file again.")
-        if file.frames == UNKNOWN_FRAMES:
-            raise SourceError(f"{path} does not say how long it is, as a flac that was written to "
-                              f"a pipe; a length was needed. Convert it: sox {path} new.flac")
+        check_length(path, file.frames)
         resampler = soxr.ResampleStream(rate, sample_rate_hz, file.channels, dtype="float64")
         # No longer than the file: a damaged header's thousand channels would take gigabytes.
         length = max(1, min(BLOCK_S * rate, len(file)))
@@ -251,8 +247,8 @@ def _text(path: Path) -> str:
                         "Save it as such") from problem
 
 
-def _from_index(index: Path) -> list[Recording]:
-    """What index.csv names, but noise; the split is empty where it has no such column."""
+def _lines(index: Path) -> list[dict[str, str]]:
+    """Those of an index.csv, each with a path and a label."""
     try:
         lines = list(csv.DictReader(io.StringIO(_text(index), newline="")))
     except csv.Error as problem:
@@ -265,11 +261,21 @@ def _from_index(index: Path) -> list[Recording]:
         if not line["path"] or not line["label"]:
             raise DataError(f"line {number} of {index} lacks a path or a label; both were needed. "
                             "Fill or remove it")
+    return lines
+
+
+def _from_index(index: Path) -> list[Recording]:
+    """What index.csv names, but noise; the split is empty where it has no such column."""
+    lines = [line for line in _lines(index) if line["label"] != NOISE_FOLDER]
+    if not lines:
+        raise DataError(f"{index} has no label but {NOISE_FOLDER}; recordings of others were "
+                        "needed beside the noise. Add lines of them")
+    columns = set(lines[0])
     speaker = next((c for c in SPEAKER_COLUMNS if c in columns), "")
     split = next((c for c in SPLIT_COLUMNS if c in columns), "")
     found = [Recording(index.parent / line["path"], line["label"], line.get(speaker) or "",
                        ((line[split] or "").strip() or "train") if split else "")
-             for line in lines if line["label"] != NOISE_FOLDER]
+             for line in lines]
     unknown = sorted({r.split for r in found if r.split} - set(splits.SPLITS))
     if unknown:
         raise DataError(f"{index} has the split {unknown[0]!r}; {', '.join(splits.SPLITS)} were "
@@ -277,12 +283,21 @@ def _from_index(index: Path) -> list[Recording]:
     return found
 
 
+def _own_noises(folder: Path) -> list[Path]:
+    """Background that is in the folder for it or that index.csv names, each file once."""
+    own, index = folder / NOISE_FOLDER, folder / "index.csv"
+    found = sound_files([own]) if own.exists() else []
+    if index.exists():
+        found += [folder / line["path"] for line in _lines(index)
+                  if line["label"] == NOISE_FOLDER]
+    return list({path.absolute(): path for path in found}.values())
+
+
 def _noises(folder: Path, noise: Sequence[Path],
             sample_rate_hz: int) -> tuple[tuple[Samples, ...], list[Skipped]]:
     """Background that can be used, and what of it cannot."""
     samples, skipped = [], []
-    own = folder / NOISE_FOLDER
-    for path in sound_files(noise or ([own] if own.exists() else [])):
+    for path in sound_files(noise) if noise else _own_noises(folder):
         found = usable(path, sample_rate_hz)
         if isinstance(found, str):
             skipped.append(Skipped(path, found))
