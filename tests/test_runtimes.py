@@ -22,7 +22,8 @@ def test_an_interpreter_is_installed():
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("cell", [*networks.CELLS, *networks.STACKS])
-@pytest.mark.parametrize("profile", ["int8", "int8x16", "int16x8"])
+@pytest.mark.parametrize("profile", [pytest.param("int8", marks=pytest.mark.slow), "int8x16",
+                                     pytest.param("int16x8", marks=pytest.mark.slow)])
 def test_a_runtime_is_as_close_to_the_emulator_as_is_said(model_files, backend, cell, profile):
     if cell in networks.NORMALIZED and backend == "tflite-runtime":
         pytest.skip("its RSQRT knows no int16")

@@ -51,6 +51,7 @@ def changed(path, pattern, new):
     path.write_text(text)
 
 
+@pytest.mark.slow
 def test_a_project_builds_with_make_and_proves_itself(tmp_path):
     assert checked(exported(tmp_path, models.write_model(tmp_path / "m.tflite"))) == (
         0, "selfcheck passed\n")

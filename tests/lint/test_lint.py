@@ -56,6 +56,7 @@ def tried(backend, models, folder):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tflm", "litert"])
 def test_every_combination_of_types_is_judged_as_the_interpreter_does(backend, tmp_path):
     pytest.importorskip("tflite_micro" if backend == "tflm" else "ai_edge_litert")

@@ -53,6 +53,7 @@ def test_where_nothing_is_far_enough_nothing_is_drawn():
     assert confuser(nearest=50).draw(np.random.default_rng(0)) is None
 
 
+@pytest.mark.slow
 def test_every_confusable_phrase_of_a_short_word_can_be_said():
     """Of "eight", of two sounds, edits may leave a pause alone, which espeak-ng refuses."""
     confuser = Confuser((("eI", "t"),), (("eI", "t"),), ("eI", "_:"), ("t", "_:"))

@@ -67,6 +67,7 @@ def test_numbers_are_not_averaged():
         Committee.of([number, number])
 
 
+@pytest.mark.slow
 def test_quantize_takes_several_runs_and_every_interpreter_steps_them_alike(tmp_path):
     runs = [write_run(tmp_path / name, *layers) for name, layers in (
         ("one", (Layer("gru", 12),)), ("two", (Layer("dense", 6, "relu"), Layer("gru", 12))))]

@@ -62,6 +62,7 @@ def test_the_worst_tensors_come_first_and_are_named(run, tmp_path):
     assert {w.name for w in worst} <= names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["int8", "int8x16", "int16x8"])
 def test_every_profile_can_be_made(run, tmp_path, profile):
     report = quantize_run(run, tmp_path / "kws.tflite", profile)
@@ -75,6 +76,7 @@ def test_per_tensor_weights_make_a_smaller_model(run, tmp_path):
     assert quantize_run(run, tmp_path / "b.tflite", per_channel=False).bytes < large
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(run, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     quantize_run(run, tmp_path / "a.tflite")

@@ -113,6 +113,7 @@ def test_a_gradient_that_is_zero_everywhere_has_vanished():
     assert decay(np.zeros((3, 5))).verdict == "vanishing"
 
 
+@pytest.mark.slow
 def test_rings_of_past_frames_are_examined_too(tmp_path):
     found = examined(tmp_path, Layer("conv1d", 6, "relu", kernel=3),
                      Layer("depthwise", 6, kernel=4), GRU,
