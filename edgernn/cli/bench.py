@@ -146,8 +146,10 @@ def _durations(times: dict[str, float]) -> list[str]:
 
 
 def _us(microseconds: float) -> str:
-    """With tenths where they are of interest, so that all columns fit a terminal."""
-    return f"{microseconds:,.{0 if microseconds >= 100 else 1}f}"
+    """Five characters up to a second: columns have to fit a terminal, however slow it is."""
+    if microseconds >= 9999.5:
+        return f"{microseconds / 1000:,.0f} ms"
+    return f"{microseconds:,.{0 if microseconds >= 99.95 else 1}f}"
 
 
 def _stages(tree: dict[str, Any]) -> Any:

@@ -214,8 +214,7 @@ def _network(run: Path, spec: ModelSpec) -> Network:
     made_of = spec.provenance.get("weights_sha256", "")
     if not made_of:
         raise ModelError("the model does not say which weights it was quantized from; whether "
-                         f"{run} holds them is unknown. Quantize that, and evaluate what it gives"
-                         )
+                         f"{run} holds them is unknown. Quantize it, and evaluate what that gives")
     if weights_sha256([run / "weights.npz"]) != made_of:
         raise ModelError(f"{run} holds other weights than those the model was quantized from; that "
                          "one run was needed (a model of several has none). Give it, or quantize "

@@ -136,15 +136,10 @@ def _detected(model: StepModel, path: Path, data: DataSet, materials: Materials,
     """All that is found in continuous audio."""
     ear = _Ear.of(model)
     words = _recordings(data, materials)
-    talk = read_sounds(materials.negatives, ear.rate_hz) if beside.hours else ()
-    talk_s = sum(map(len, talk)) / ear.rate_hz
-    if beside.hours and talk_s < AFTER_S:
-        raise DataError(f"drift is heard in words and what is said besides; {AFTER_S:g} s of "
-                        f"--negatives were needed, and there are {talk_s:.1f} that can be used. "
-                        "Give longer ones")
     # A few streams of words by themselves are not worth the start of a cluster.
     means = replace(means, spread=means.spread.settled(len(streams(materials.negatives, STREAM_S))))
-    # Refused, if it is, before hours are heard.
+    # Refused, if they are, before hours are heard.
+    talk = _talk(materials, ear.rate_hz) if beside.hours else ()
     shared = _shared(ear, beside.against, means) if beside.against else []
     read_sounds(materials.noise, ear.rate_hz, means.tell)  # jobs leave out what is told of here
     conditions = _conditions(words, tuple(ear.spec.thresholds), materials)
@@ -222,6 +217,17 @@ def _shared(ear: _Ear, path: Path, means: Means) -> list[str]:
                          f"{other.rate_hz} Hz; some of {', '.join(ear.spec.thresholds)} at "
                          f"{ear.rate_hz} Hz was needed")
     return labels
+
+
+def _talk(materials: Materials, rate_hz: int) -> tuple[Samples, ...]:
+    """What drift is heard in, besides words."""
+    talk = read_sounds(materials.negatives, rate_hz)
+    seconds = sum(map(len, talk)) / rate_hz
+    if seconds < AFTER_S:
+        raise DataError(f"drift is heard in words and what is said besides; {AFTER_S:g} s of "
+                        f"--negatives were needed, and there are {seconds:.1f} that can be used. "
+                        "Give longer ones")
+    return talk
 
 
 def _drift(ear: _Ear, words: AudioSet, talk: Sequence[Samples], materials: Materials,

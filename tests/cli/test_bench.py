@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from edgernn.cli.bench import _us
 from edgernn.interpreter import available
 
 pytestmark = pytest.mark.slow
@@ -77,6 +78,14 @@ def test_people_get_a_table_and_a_picture(model_files, tmp_path):
     for word in ("emulator", "ratio", "frontend", "blocks", "MB", "p99.9", "jitter"):
         assert word in done.stdout
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("microseconds", "said"), [
+    (3.14, "3.1"), (99.94, "99.9"), (99.96, "100"), (2227.2, "2,227"), (9999.4, "9,999"),
+    (9999.6, "10 ms"), (27_640.0, "28 ms")])
+def test_no_time_is_wider_than_its_column(microseconds, said):
+    assert _us(microseconds) == said
+    assert len(said) <= 5
 
 
 def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_measured(tmp_path):
